@@ -1,0 +1,1 @@
+"""Prepaid AI credits for Django, paid through Paystack."""

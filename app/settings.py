@@ -1,0 +1,4 @@
+"""The reference project."""
+
+SECRET_KEY = "placeholder"
+INSTALLED_APPS: list[str] = []

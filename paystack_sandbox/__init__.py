@@ -1,0 +1,1 @@
+"""Paystack on localhost."""
