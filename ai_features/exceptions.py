@@ -9,6 +9,7 @@
     │   ├── AmountOutOfRange           422
     │   ├── CreditsOutOfRange          422
     │   └── CallbackUrlRefused         422
+    ├── WebhookRefused                 400  no key of ours signed it
     ├── PurchaseNotFound               404
     ├── IdempotencyConflict            409  same key, other request
     ├── PurchaseInProgress             409  same key, first request still at work
@@ -64,9 +65,7 @@ class InvalidRequest(RequestRefused):
 
 class EmailUnusable(RequestRefused):
     code = "email_unusable"
-    default_message = (
-        "Paystack needs a valid e-mail address for the receipt. Add one to your account and try again."
-    )
+    default_message = "Paystack needs a valid e-mail address for the receipt. Add one to your account and try again."
 
 
 class PackageUnknown(RequestRefused):
@@ -94,6 +93,12 @@ class CreditsOutOfRange(RequestRefused):
 class CallbackUrlRefused(RequestRefused):
     code = "callback_url_refused"
     default_message = "callback_url must be an http(s) address on one of this site's allowed hosts."
+
+
+class WebhookRefused(AICreditsError):
+    code = "invalid_signature"
+    http_status = 400
+    default_message = "x-paystack-signature does not match the body. Nothing was recorded."
 
 
 class PurchaseNotFound(AICreditsError):
@@ -166,9 +171,7 @@ class PaystackRateLimited(PaystackUnavailable):
 
 class PaystackBadResponse(PaystackError):
     code = "paystack_bad_response"
-    default_message = (
-        "Paystack gave an answer that could not be understood. Nothing was lost; try again in a minute."
-    )
+    default_message = "Paystack gave an answer that could not be understood. Nothing was lost; try again in a minute."
 
 
 class PaystackKeyRefused(PaystackError):

@@ -1,0 +1,29 @@
+"""The truth, in tables. The laws these models keep (numbers as in the design):
+
+1. `wallet.balance − wallet.debt` = Σ `ledger entry.amount`; only `billing/ledger.py` writes any of them.
+2. Σ `lot.remaining` − `wallet.unallocated` = `wallet.balance`.
+3. The database refuses `held < 0`, `balance < held`, `debt < 0`, `lot.remaining < 0`.
+4. One settled purchase ⇔ exactly one purchase entry, by unique constraint.
+5. Ledger entries and received webhook bodies never change and are never deleted, by trigger (`triggers.py`).
+"""
+
+from ai_features.models.ledger import EntryKind, LedgerEntry
+from ai_features.models.lots import Lot, LotSource
+from ai_features.models.purchases import Mode, Package, Purchase, PurchaseStatus, SettledBy
+from ai_features.models.wallets import Wallet
+from ai_features.models.webhooks import EventStatus, WebhookEvent
+
+__all__ = [
+    "EntryKind",
+    "EventStatus",
+    "LedgerEntry",
+    "Lot",
+    "LotSource",
+    "Mode",
+    "Package",
+    "Purchase",
+    "PurchaseStatus",
+    "SettledBy",
+    "Wallet",
+    "WebhookEvent",
+]

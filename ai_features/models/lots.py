@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+
+class LotSource(models.TextChoices):
+    PURCHASED = "purchased", _("purchased")
+    BONUS = "bonus", _("bonus")
+    GRANTED = "granted", _("granted")
+
+
+class Lot(models.Model):
+    """Credits that came together, in micro-credits, with one source and one expiry (null: never)."""
+
+    wallet = models.ForeignKey("Wallet", models.PROTECT, related_name="lots", db_index=False)
+    source = models.CharField(_("source"), max_length=10, choices=LotSource)
+    amount = models.BigIntegerField(_("amount"))
+    remaining = models.BigIntegerField(_("remaining"))
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+    purchase = models.ForeignKey("Purchase", models.PROTECT, null=True, blank=True, related_name="lots")
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("lot")
+        verbose_name_plural = _("lots")
+        indexes = [
+            # Used-up lots stay for the record and must not weigh on the ones that can still pay.
+            models.Index(
+                fields=["wallet", "expires_at", "id"],
+                condition=Q(remaining__gt=0),
+                name="ai_lot_with_something_left",
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gt=0), name="ai_lot_amount_positive"),
+            models.CheckConstraint(
+                condition=Q(remaining__gte=0, remaining__lte=F("amount")), name="ai_lot_remaining_in_range"
+            ),
+            models.UniqueConstraint(
+                fields=["purchase", "source"],
+                condition=Q(purchase__isnull=False),
+                name="ai_lot_once_per_purchase",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.remaining}/{self.amount}"

@@ -1,0 +1,77 @@
+"""Law 5 in the database: ledger entries and received webhook bodies never change and are never deleted.
+
+Installed after every `migrate`, not by one migration: SQLite drops a table's triggers whenever Django rebuilds the
+table for a later change of its columns.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connections
+
+FROZEN_COLUMNS = {
+    "ai_features_ledgerentry": "*",
+    "ai_features_webhookevent": "body, body_sha256, received_at, source_ip",
+}
+
+_POSTGRESQL_FUNCTION = """
+CREATE OR REPLACE FUNCTION ai_features_refuse() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation'; END $$
+"""
+
+
+def install(*, using: str = "default", **_: Any) -> None:
+    """Create what is missing; safe to repeat. Needs PostgreSQL 14 or later, or SQLite."""
+    with connections[using].cursor() as cursor:
+        present = set(connections[using].introspection.table_names(cursor))
+        statements = create_statements(connections[using].vendor) if set(FROZEN_COLUMNS) <= present else []
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def create_statements(vendor: str) -> list[str]:
+    match vendor:
+        case "sqlite":
+            return [statement for table in FROZEN_COLUMNS for statement in _sqlite(table)]
+        case "postgresql":
+            return [_POSTGRESQL_FUNCTION, *(s for table in FROZEN_COLUMNS for s in _postgresql(table))]
+        case _:
+            raise NotImplementedError(f"AI credits need PostgreSQL or SQLite, not {vendor}.")
+
+
+def drop_statements(vendor: str) -> list[str]:
+    """For tests that empty the tables; nothing else has a reason to."""
+    on = {"sqlite": "", "postgresql": " ON {table}"}[vendor]
+    kinds = ("update", "delete") if vendor == "sqlite" else ("update", "delete", "truncate")
+    return [
+        f"DROP TRIGGER IF EXISTS {table}_no_{kind}" + on.format(table=table)
+        for table in FROZEN_COLUMNS
+        for kind in kinds
+    ]
+
+
+def _update_of(columns: str) -> str:
+    return "UPDATE" if columns == "*" else f"UPDATE OF {columns}"
+
+
+def _sqlite(table: str) -> list[str]:
+    refuse = f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+    update = _update_of(FROZEN_COLUMNS[table])
+    return [
+        f"CREATE TRIGGER IF NOT EXISTS {table}_no_update BEFORE {update} ON {table} {refuse}",
+        f"CREATE TRIGGER IF NOT EXISTS {table}_no_delete BEFORE DELETE ON {table} {refuse}",
+    ]
+
+
+def _postgresql(table: str) -> list[str]:
+    events = {
+        "update": (_update_of(FROZEN_COLUMNS[table]), "ROW"),
+        "delete": ("DELETE", "ROW"),
+        "truncate": ("TRUNCATE", "STATEMENT"),
+    }
+    return [
+        f"CREATE OR REPLACE TRIGGER {table}_no_{name} BEFORE {event} ON {table}"
+        f" FOR EACH {level} EXECUTE FUNCTION ai_features_refuse()"
+        for name, (event, level) in events.items()
+    ]

