@@ -1,0 +1,33 @@
+"""The sandbox's time: real time plus what the tester moved it on by."""
+
+import time
+from datetime import UTC, datetime
+
+MAX_ADVANCE_SECONDS = 100 * 366 * 24 * 3600
+
+
+class Clock:
+    """Milliseconds since 1970. Only ever moves forward, except by `reset`."""
+
+    def __init__(self, offset_ms: int = 0) -> None:
+        self.offset_ms = offset_ms
+
+    def now_ms(self) -> int:
+        return int(time.time() * 1000) + self.offset_ms
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.now_ms() / 1000, UTC)
+
+    def advance(self, seconds: float) -> None:
+        self.offset_ms += round(seconds * 1000)
+
+    def reset(self) -> None:
+        self.offset_ms = 0
+
+
+def iso(moment_ms: int | None) -> str | None:
+    """Paystack's form of a date: UTC with milliseconds, `2024-08-22T09:15:02.000Z`."""
+    if moment_ms is None:
+        return None
+    text = datetime.fromtimestamp(moment_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
