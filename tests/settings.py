@@ -11,8 +11,8 @@ from pathlib import Path
 os.environ.update(PAYSTACK_SECRET_KEY="", PAYSTACK_BASE_URL="http://127.0.0.1:9", DATABASE_URL="sqlite:///unused")
 os.environ.update(SECRET_KEY="tests", DEBUG="false", HTTPS="false", PROXY_COUNT="0", CURRENCY="GHS", SUPPORT_EMAIL="")
 
-from app.settings import *  # noqa: E402, F403
-from app.settings import DATABASES  # noqa: E402
+from app.settings import *  # noqa: F403
+from app.settings import DATABASES
 
 TEST_DATABASE = os.environ.get("TEST_DATABASE", "sqlite")
 PAYSTACK_SECRET_KEY = "sk_test_sandbox"

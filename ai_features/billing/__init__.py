@@ -1,0 +1,5 @@
+"""Where money becomes credits. `AIBillingService` is the door; the other modules are its rooms."""
+
+from ai_features.billing.service import AIBillingService
+
+__all__ = ["AIBillingService"]

@@ -1,0 +1,154 @@
+"""The only step that turns money into credits, and the one routine for all who confirm a payment.
+
+The buyer's return, Paystack's webhook and reconciliation end here, in any order and at the same moment; the first
+to get the purchase's lock decides, the others find it decided (laws 4, 6, 8 and 10).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from ai_features.billing import ledger
+from ai_features.conf import ai_credits
+from ai_features.exceptions import PurchaseNotFound, TransactionNotFound
+from ai_features.models import EntryKind, LedgerEntry, LotSource, Purchase, PurchaseStatus, SettledBy, Wallet
+from ai_features.paystack import PaystackService, Transaction
+from ai_features.signals import payment_needs_review, purchase_completed, purchase_failed
+
+log = logging.getLogger(__name__)
+
+_SIGNALS = {
+    PurchaseStatus.COMPLETED: purchase_completed,
+    PurchaseStatus.FAILED: purchase_failed,
+    PurchaseStatus.REVIEW: payment_needs_review,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    status: PurchaseStatus
+    reason: str = ""
+
+
+def purchase_of(wallet: Wallet, reference: str) -> Purchase:
+    """The wallet's own purchase. Raises PurchaseNotFound, for another's as for none."""
+    purchase = Purchase.objects.filter(wallet=wallet, reference=reference).first()
+    if purchase is None:
+        raise PurchaseNotFound
+    return purchase
+
+
+def check(purchase: Purchase, *, settled_by: SettledBy = SettledBy.RETURN) -> Purchase:
+    """Ask Paystack about an undecided purchase and settle what it says; a decided one comes back as it is.
+
+    Safe to repeat and to race. Raises a PaystackError where Paystack gives no usable answer; nothing is lost then.
+    """
+    if purchase.is_decided:
+        return purchase
+    try:
+        facts = PaystackService.verify_transaction(purchase.reference)
+    except TransactionNotFound:
+        facts = None
+    return settle(purchase.reference, facts, settled_by=settled_by)
+
+
+def settle(reference: str, facts: Transaction | None, *, settled_by: SettledBy) -> Purchase:
+    """Apply what Paystack said of one reference (None: it knows nothing of it), once.
+
+    `facts` must come from a verify answer or a signed webhook. Afterwards the purchase is completed with its
+    credits in the wallet, failed, abandoned, in review, or as it was. Safe to repeat and to race.
+    Raises PurchaseNotFound.
+    """
+    with transaction.atomic():
+        purchase = ledger.lock_purchase(reference)
+        decision = decide(purchase, facts, timezone.now())
+        if decision.status == purchase.status:
+            return purchase
+        purchase.move_to(decision.status, decision.reason)
+        if facts is not None:
+            _note_facts(purchase, facts)
+        if decision.status == PurchaseStatus.COMPLETED:
+            _complete(purchase, settled_by, timezone.now())
+        purchase.save()
+        transaction.on_commit(lambda: _announce(purchase))
+    return purchase
+
+
+def decide(purchase: Purchase, facts: Transaction | None, now: datetime) -> Decision:
+    """What Paystack's word makes of a purchase. Pure; an equal status means that nothing changes."""
+    status = PurchaseStatus(purchase.status)
+    if purchase.is_decided:
+        return Decision(status)
+    if facts is not None and (facts.is_paid or facts.was_reversed):
+        problem = disagreement(purchase, facts)
+        return Decision(PurchaseStatus.REVIEW, problem) if problem else Decision(PurchaseStatus.COMPLETED)
+    if status != PurchaseStatus.PENDING:
+        return Decision(status)
+    if facts is not None and facts.is_failed:
+        return Decision(PurchaseStatus.FAILED, facts.gateway_response or facts.message or "Paystack says failed.")
+    deadline = timedelta(hours=ai_credits().purchase_deadline_hours)
+    if now - purchase.created_at > deadline:
+        return Decision(PurchaseStatus.ABANDONED, "Not paid in time.")
+    return Decision(status)
+
+
+def disagreement(purchase: Purchase, facts: Transaction) -> str:
+    """Why a paid transaction is not the payment this purchase waits for; empty if it is (law 6)."""
+    if facts.reference != purchase.reference:
+        return f"Paystack answered for reference {facts.reference}."
+    if facts.mode != purchase.mode:
+        return f"Paid in {facts.mode} mode, sold in {purchase.mode} mode."
+    if facts.currency != purchase.currency:
+        return f"Paid in {facts.currency}, sold in {purchase.currency}."
+    # With the fee passed on to the payer `amount` is larger and `requested_amount` is what was asked for.
+    fee_on_top = facts.requested_amount_minor == purchase.amount_minor < facts.amount_minor
+    if facts.amount_minor != purchase.amount_minor and not fee_on_top:
+        return f"Paid {facts.amount_minor}, sold for {purchase.amount_minor} (in the subunit of {purchase.currency})."
+    if facts.was_reversed:
+        return "Paid, but the money went back before credits were given."
+    return ""
+
+
+def balance_after(purchase: Purchase) -> int:
+    """Micro-credits in the wallet right after this purchase was settled: the same on every repeat."""
+    last = LedgerEntry.objects.filter(purchase=purchase, kind__in=[EntryKind.PURCHASE, EntryKind.BONUS]).latest("id")
+    return last.balance_after
+
+
+def _announce(purchase: Purchase) -> None:
+    log.info("purchase %s is %s %s", purchase.reference, purchase.status, purchase.settled_by)
+    if signal := _SIGNALS.get(PurchaseStatus(purchase.status)):
+        signal.send_robust(Purchase, purchase=purchase)
+
+
+def _note_facts(purchase: Purchase, facts: Transaction) -> None:
+    purchase.note_payment(
+        paystack_id=facts.id,
+        paid_amount_minor=facts.amount_minor,
+        paid_currency=facts.currency,
+        fees_minor=facts.fees_minor,
+        channel=facts.channel,
+        gateway_response=facts.gateway_response,
+        paid_at=facts.paid_at,
+    )
+
+
+def _complete(purchase: Purchase, settled_by: SettledBy, now: datetime) -> None:
+    wallet = ledger.lock_wallet(purchase.wallet_id)
+    ledger.add(wallet, list(_lots_of(purchase, now)))
+    purchase.settled_by = settled_by
+    purchase.completed_at = now
+
+
+def _lots_of(purchase: Purchase, now: datetime) -> Iterator[ledger.NewLot]:
+    days = ai_credits().credits_expire_days
+    expires_at = None if days is None else now + timedelta(days=days)
+    yield ledger.NewLot(EntryKind.PURCHASE, LotSource.PURCHASED, purchase.credits, expires_at, purchase)
+    if purchase.bonus_credits:
+        yield ledger.NewLot(EntryKind.BONUS, LotSource.BONUS, purchase.bonus_credits, expires_at, purchase)

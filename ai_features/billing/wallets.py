@@ -1,0 +1,30 @@
+"""Whose wallet it is: a user's own, or the one of the team that the host's resolver names."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.utils.module_loading import import_string
+
+from ai_features.conf import ai_credits
+from ai_features.models import Wallet
+
+Owner = AbstractBaseUser | Wallet | str
+
+
+def wallet_of(owner: Owner) -> Wallet:
+    """The owner's wallet, made empty on first use; `owner` is a user, a team's key, or a wallet. Safe to repeat."""
+    match owner:
+        case Wallet():
+            return owner
+        case str():
+            wallet, _created = Wallet.objects.get_or_create(team=owner)
+        case _:
+            team = _team_of(owner)
+            whose = {"user_id": owner.pk} if team is None else {"team": team}
+            wallet, _created = Wallet.objects.get_or_create(**whose)
+    return wallet
+
+
+def _team_of(user: AbstractBaseUser) -> str | None:
+    path = ai_credits().wallet_resolver
+    return import_string(path)(user) if path else None

@@ -1,0 +1,116 @@
+"""What Paystack tells us: recorded before it is processed, processed any number of times, never lost (law 9)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+from django_tasks import default_task_backend, task
+
+from ai_features.billing.settlement import settle
+from ai_features.exceptions import PaystackBadResponse, PurchaseNotFound, WebhookRefused
+from ai_features.models import EventStatus, SettledBy, WebhookEvent
+from ai_features.paystack import PaystackService, Transaction
+
+log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 8
+FIRST_RETRY_SECONDS = 30
+
+Payload = Mapping[str, Any]
+
+
+def receive(body: bytes, signature: str | None, *, source_ip: str = "") -> WebhookEvent:
+    """Record one signed delivery, then process it; the event tells what became of it.
+
+    `body` is the raw request body. Raises WebhookRefused where no key of ours made the signature: nothing is
+    recorded then. Safe to repeat: every delivery is a row, and what it asks for happens once.
+    """
+    if not PaystackService.verify_webhook_signature(body, signature):
+        raise WebhookRefused
+    event = WebhookEvent.of(body, source_ip=source_ip)
+    envelope = _parse(body)
+    event.event = _short_text(envelope.get("event"), 60)
+    event.reference = _reference_in(envelope)
+    event.save()
+    return process(event)
+
+
+def process(event: WebhookEvent) -> WebhookEvent:
+    """Do what a recorded event asks for. Safe to repeat; a failure is kept on the event and tried again later."""
+    try:
+        event.status, event.outcome = _handle(event)
+        event.error = ""
+    # Anything can go wrong in here and the event must survive it: it is on record, Paystack gets its 200,
+    # and the retry is ours.
+    except Exception as error:
+        log.exception("webhook event %s (%s) failed", event.pk, event.reference)
+        event.status, event.outcome, event.error = EventStatus.FAILED, "error", f"{type(error).__name__}: {error}"
+        _retry_later(event)
+    event.attempts += 1
+    event.processed_at = timezone.now()
+    event.save(update_fields=["status", "outcome", "error", "attempts", "processed_at"])
+    return event
+
+
+@task()
+def process_webhook_event(event_id: int) -> str:
+    """The background retry; also for a host's own schedule. Returns the outcome."""
+    return process(WebhookEvent.objects.get(pk=event_id)).outcome
+
+
+def _retry_later(event: WebhookEvent) -> None:
+    if event.attempts >= MAX_ATTEMPTS or not default_task_backend.supports_defer:
+        return
+    run_after = timezone.now() + timedelta(seconds=FIRST_RETRY_SECONDS * 2**event.attempts)
+    process_webhook_event.using(run_after=run_after).enqueue(event.pk)
+
+
+def _handle(event: WebhookEvent) -> tuple[EventStatus, str]:
+    envelope = _parse(bytes(event.body))
+    data = envelope.get("data")
+    handler = HANDLERS.get(event.event)
+    if handler is None:
+        return EventStatus.IGNORED, "malformed" if not event.event else "no_handler"
+    if not isinstance(data, Mapping):
+        return EventStatus.IGNORED, "malformed"
+    return handler(data)
+
+
+def _charge_succeeded(data: Payload) -> tuple[EventStatus, str]:
+    try:
+        facts = Transaction.from_payload(data)
+    except PaystackBadResponse:
+        return EventStatus.IGNORED, "malformed"
+    try:
+        purchase = settle(facts.reference, facts, settled_by=SettledBy.WEBHOOK)
+    except PurchaseNotFound:
+        return EventStatus.IGNORED, "unknown_reference"
+    return EventStatus.PROCESSED, purchase.status
+
+
+# Which event is handled by what; all others are kept and need nothing.
+HANDLERS: dict[str, Callable[[Payload], tuple[EventStatus, str]]] = {"charge.success": _charge_succeeded}
+
+
+def _parse(body: bytes) -> Payload:
+    try:
+        # Not orjson: half an emoji in a customer's name is refused by it, and a payment must not hang on that.
+        envelope = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return envelope if isinstance(envelope, dict) else {}
+
+
+def _reference_in(envelope: Payload) -> str:
+    data = envelope.get("data")
+    return _short_text(data.get("reference"), 100) if isinstance(data, Mapping) else ""
+
+
+def _short_text(value: object, max_length: int) -> str:
+    # A PostgreSQL text column cannot hold NUL; a name with control characters is none of Paystack's.
+    return value if isinstance(value, str) and len(value) <= max_length and value.isprintable() else ""
