@@ -1,4 +1,18 @@
 from django.contrib import admin
-from django.urls import path
+from django.contrib.auth import views as auth_views
+from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls)]
+from ai_features import health
+
+urlpatterns = [
+    path("ai/", include("ai_features.urls")),
+    path("", include("ai_features.web.urls")),
+    path("accounts/login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("admin/", admin.site.urls),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+]
+
+handler404 = "ai_features.errors.page_not_found"
+handler500 = "ai_features.errors.server_error"

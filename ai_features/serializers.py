@@ -1,0 +1,209 @@
+"""What the API takes and gives. Credits and amounts are JSON numbers with at most 6 and 2 places."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from ai_features.billing.purchases import Quote
+from ai_features.models import LedgerEntry, Purchase
+from ai_features.money import to_credits, to_major
+
+
+@extend_schema_field({"type": "number", "example": 145.5})
+class CreditsField(serializers.ReadOnlyField):
+    """Micro-credits in the model, credits in the answer."""
+
+    def to_representation(self, value: int) -> Decimal:
+        return to_credits(value)
+
+
+@extend_schema_field({"type": "number", "example": 80.00})
+class AmountField(serializers.ReadOnlyField):
+    """The subunit in the model, major units in the answer."""
+
+    def to_representation(self, value: int) -> Decimal:
+        return to_major(value)
+
+
+@extend_schema_field({"type": "number", "example": 145.5})
+class NumberField(serializers.ReadOnlyField):
+    """A Decimal as it is."""
+
+
+class TokenRequest(serializers.Serializer[Any]):
+    username = serializers.CharField(max_length=254)
+    password = serializers.CharField(max_length=4096, trim_whitespace=False, style={"input_type": "password"})
+
+
+class TokenAnswer(serializers.Serializer[Any]):
+    token = serializers.CharField()
+
+
+class PurchaseRequest(serializers.Serializer[Any]):
+    package = serializers.CharField(max_length=40, help_text=_("A package's code, or `custom`."))
+    custom_amount = serializers.DecimalField(
+        max_digits=20, decimal_places=2, required=False, help_text=_("With `custom`: major units, before tax.")
+    )
+    payment_method = serializers.CharField(max_length=20, required=False, allow_blank=True, default="")
+    callback_url = serializers.CharField(max_length=1000, required=False, allow_blank=True, default="")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["package"] == "custom" and "custom_amount" not in attrs:
+            raise serializers.ValidationError({"custom_amount": _("Say how much, in major units.")})
+        return attrs
+
+
+class VerifyRequest(serializers.Serializer[Any]):
+    """Paystack's redirect carries the same value under both names."""
+
+    reference = serializers.CharField(max_length=100, required=False, allow_blank=True)
+    trxref = serializers.CharField(max_length=100, required=False, allow_blank=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not (attrs.get("reference") or attrs.get("trxref")):
+            raise serializers.ValidationError({"reference": _("This field is required.")})
+        return attrs
+
+
+class TaxLineAnswer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    rate = NumberField()
+    amount = AmountField(source="amount_minor")
+
+
+class PackageAnswer(serializers.Serializer[Quote]):
+    code = serializers.CharField(source="package_code")
+    name = serializers.CharField()
+    currency = serializers.CharField()
+    price = AmountField(source="price_minor")
+    tax = AmountField(source="tax_minor")
+    total = AmountField(source="amount_minor")
+    credits = CreditsField()
+    bonus_credits = CreditsField()
+    total_credits = CreditsField()
+    tax_lines = TaxLineAnswer(many=True)
+
+
+class InvoiceTaxLine(serializers.Serializer[Any]):
+    """As it was sold, from the purchase's own record."""
+
+    name = serializers.CharField()
+    rate = serializers.SerializerMethodField()
+    amount = AmountField(source="amount_minor")
+
+    @extend_schema_field({"type": "number"})
+    def get_rate(self, line: dict[str, Any]) -> Decimal:
+        return Decimal(line["rate"])
+
+
+class InvoiceAnswer(serializers.ModelSerializer[Purchase]):
+    package = serializers.CharField(source="package_code")
+    price = AmountField(source="price_minor")
+    tax = InvoiceTaxLine(source="tax_lines", many=True)
+    total = AmountField(source="amount_minor")
+    credits = CreditsField()
+    bonus_credits = CreditsField()
+    issued_at = serializers.DateTimeField(source="created_at")
+
+    class Meta:
+        model = Purchase
+        fields = [
+            "reference",
+            "email",
+            "package",
+            "currency",
+            "price",
+            "tax",
+            "total",
+            "credits",
+            "bonus_credits",
+            "issued_at",
+        ]
+
+
+class StartedPurchaseAnswer(serializers.ModelSerializer[Purchase]):
+    amount = AmountField(source="amount_minor")
+    credits_to_add = CreditsField(source="total_credits")
+    invoice = InvoiceAnswer(source="*")
+
+    class Meta:
+        model = Purchase
+        fields = ["authorization_url", "access_code", "reference", "amount", "currency", "credits_to_add", "invoice"]
+
+
+class VerifyAnswer(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(
+        ["success", "pending", "failed", "abandoned", "review", "partially_refunded", "refunded"]
+    )
+    message = serializers.CharField()
+    reference = serializers.CharField()
+    credits_added = NumberField()
+    new_balance = NumberField()
+
+
+class PurchaseAnswer(serializers.ModelSerializer[Purchase]):
+    package = serializers.CharField(source="package_code")
+    amount = AmountField(source="amount_minor")
+    credits = CreditsField()
+    bonus_credits = CreditsField()
+
+    class Meta:
+        model = Purchase
+        fields = [
+            "reference",
+            "status",
+            "status_reason",
+            "package",
+            "amount",
+            "currency",
+            "credits",
+            "bonus_credits",
+            "payment_method",
+            "channel",
+            "created_at",
+            "completed_at",
+        ]
+
+
+class EntryAnswer(serializers.ModelSerializer[LedgerEntry]):
+    credits = CreditsField(source="amount")
+    balance_after = CreditsField()
+    reference = serializers.CharField(source="purchase.reference", default=None, allow_null=True)
+
+    class Meta:
+        model = LedgerEntry
+        fields = ["id", "kind", "credits", "balance_after", "reference", "reason", "created_at"]
+
+
+class ExpiringAnswer(serializers.Serializer[Any]):
+    credits = NumberField()
+    expires_at = serializers.DateTimeField()
+
+
+class BalanceAnswer(serializers.Serializer[Any]):
+    balance = NumberField()
+    held = NumberField()
+    available = NumberField()
+    expiring = ExpiringAnswer(many=True)
+
+
+class PaymentOptionAnswer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    code = serializers.CharField()
+
+
+class PaymentMethodsAnswer(serializers.Serializer[Any]):
+    currency = serializers.CharField()
+    payment_methods = serializers.ListField(child=serializers.CharField())
+    mobile_money_providers = PaymentOptionAnswer(many=True)
+    banks = PaymentOptionAnswer(many=True)
+
+
+class ErrorAnswer(serializers.Serializer[Any]):
+    error = serializers.CharField(help_text=_("A stable code."))
+    message = serializers.CharField(help_text=_("What to do about it."))

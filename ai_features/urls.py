@@ -1,0 +1,24 @@
+"""The JSON API; include it at `ai/`."""
+
+from django.urls import path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from ai_features import views
+
+app_name = "ai_features"
+
+urlpatterns = [
+    path("api/token/", views.TokenView.as_view(), name="token"),
+    path("api/credits/packages/", views.PackagesView.as_view(), name="packages"),
+    path("api/credits/purchase/", views.PurchaseView.as_view(), name="purchase"),
+    path("api/credits/verify/", views.VerifyView.as_view(), name="verify"),
+    path("api/credits/balance/", views.BalanceView.as_view(), name="balance"),
+    path("api/credits/purchases/", views.PurchasesView.as_view(), name="purchases"),
+    path("api/transactions/", views.TransactionsView.as_view(), name="transactions"),
+    path("api/payment-methods/", views.PaymentMethodsView.as_view(), name="payment-methods"),
+    path("api/webhooks/paystack/", views.paystack_webhook, name="webhook"),
+    # Whether Paystack follows a redirect to the slash is not known; a payment must not hang on it.
+    path("api/webhooks/paystack", views.paystack_webhook),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="ai_features:schema"), name="docs"),
+]
