@@ -1,0 +1,124 @@
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from ai_features.billing import AIBillingService
+from ai_features.models import LedgerEntry, Package, Purchase, Wallet, WebhookEvent
+from tests.paystack_facts import charge_success
+
+MODELS = ["wallet", "package", "purchase", "ledgerentry", "webhookevent"]
+
+
+@pytest.fixture
+def staff(db: None) -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("boss", "boss@example.com", "boss"))
+    return client
+
+
+@pytest.fixture
+def everything(purchase: Purchase, wallet: Wallet) -> Purchase:
+    AIBillingService.grant(wallet, 5, reason="trial")
+    WebhookEvent.of(charge_success(purchase)).save()
+    return purchase
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_lists_can_be_searched_and_sorted(staff: Client, everything: Purchase, model: str) -> None:
+    for query in ("", "?q=ama", "?o=1", "?o=-2", "?q=%00"):
+        assert staff.get(f"/admin/ai_features/{model}/{query}").status_code in (200, 302), query
+
+
+@pytest.mark.parametrize(
+    ("model", "row"),
+    [("wallet", Wallet), ("purchase", Purchase), ("ledgerentry", LedgerEntry), ("webhookevent", WebhookEvent)],
+)
+def test_money_rows_are_shown_and_not_edited(staff: Client, everything: Purchase, model: str, row) -> None:
+    address = f"/admin/ai_features/{model}/{row.objects.get().pk}/"
+    assert staff.get(f"{address}change/").status_code == 200
+    assert staff.post(f"{address}change/", {"status": "completed", "balance": 1}).status_code == 403
+    assert staff.post(f"{address}delete/", {"post": "yes"}).status_code == 403
+    assert staff.get(f"/admin/ai_features/{model}/add/").status_code == 403
+
+
+def test_staff_edits_a_package_in_cedis_and_credits(staff: Client) -> None:
+    package = Package.objects.get(code="value")
+    form = {
+        "code": "value",
+        "name": "Value",
+        "currency": "GHS",
+        "price": "85.50",
+        "credits_sold": "90",
+        "bonus": "0",
+        "position": 1,
+    }
+    answer = staff.post(f"/admin/ai_features/package/{package.pk}/change/", form)
+    assert answer.status_code == 302
+    package.refresh_from_db()
+    assert (package.price_minor, package.credits, package.bonus_credits) == (8550, 90_000_000, 0)
+
+
+@pytest.mark.parametrize(
+    "change", [{"price": "0.01"}, {"code": "custom"}, {"credits_sold": "-1"}, {"price": "x"}, {"bonus": "-1"}]
+)
+def test_unusable_package_is_sent_back(staff: Client, change: dict[str, str]) -> None:
+    form = {
+        "code": "new",
+        "name": "New",
+        "currency": "GHS",
+        "price": "10",
+        "credits_sold": "10",
+        "bonus": "0",
+        "position": 1,
+    }
+    answer = staff.post("/admin/ai_features/package/add/", form | change)
+    assert answer.status_code == 200
+    assert Package.objects.count() == 3
+
+
+def grant(staff: Client, user: User, **change: str) -> object:
+    form = {
+        "user": user.pk,
+        "credits": "12.5",
+        "reason": "goodwill",
+        "key": "k1",
+        "expires_at_0": "",
+        "expires_at_1": "",
+    }
+    return staff.post("/admin/ai_features/wallet/grant/", form | change)
+
+
+def test_staff_grants_credits_with_a_reason_once(staff: Client, buyer: User) -> None:
+    for _ in range(2):
+        assert grant(staff, buyer).status_code == 302
+    entry = LedgerEntry.objects.get()
+    assert (entry.amount, entry.reason, entry.actor.username) == (12_500_000, "goodwill", "boss")
+    assert Wallet.objects.get(user=buyer).balance == 12_500_000
+
+
+@pytest.mark.parametrize(
+    "change", [{"reason": ""}, {"credits": "0"}, {"credits": "NaN"}, {"credits": "1e99"}, {"key": ""}]
+)
+def test_unusable_grant_is_sent_back(staff: Client, buyer: User, change: dict[str, str]) -> None:
+    assert grant(staff, buyer, **change).status_code == 200
+    assert not LedgerEntry.objects.exists()
+
+
+def test_grant_page_opens(staff: Client) -> None:
+    assert "Reason" in staff.get("/admin/ai_features/wallet/grant/").content.decode()
+
+
+def test_grant_is_for_those_who_may_change_wallets(buyer: User) -> None:
+    User.objects.update(is_staff=True)
+    client = Client()
+    client.force_login(buyer)
+    assert client.get("/admin/ai_features/wallet/grant/").status_code == 403
+
+
+def test_staff_replays_a_webhook_event(staff: Client, everything: Purchase) -> None:
+    event = WebhookEvent.objects.get()
+    WebhookEvent.objects.update(event="charge.success", reference=everything.reference)
+    form = {"action": "replay", "_selected_action": [event.pk]}
+    assert staff.post("/admin/ai_features/webhookevent/", form).status_code == 302
+    everything.refresh_from_db()
+    assert everything.status == "completed"
