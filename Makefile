@@ -1,0 +1,50 @@
+# make demo | make test | make check    (PYTHON=python3.12 to choose another interpreter, 3.11 or later)
+PYTHON ?= python3
+BIN := .venv/bin
+export PORT ?= 8000
+export SANDBOX_PORT ?= 8010
+
+.PHONY: demo test check format pins clean
+
+demo: .venv/app
+	@$(BIN)/python manage.py demo
+
+# Everything on SQLite, then once more on PostgreSQL what touches the database.
+test: .venv/dev
+	$(BIN)/pytest
+	TEST_DATABASE=postgresql $(BIN)/pytest
+
+check: .venv/dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py check --fail-level ERROR
+	HTTPS=true SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
+	  PAYSTACK_SECRET_KEY=sk_test_check $(BIN)/python manage.py check --deploy --fail-level WARNING
+	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+
+format: .venv/dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# Needs uv. No index address gets into the files.
+PIN := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+pins:
+	$(PIN) --extra app --output-file requirements/app.txt
+	$(PIN) --extra app --group dev --constraints requirements/app.txt --output-file requirements/dev.txt
+
+clean:
+	rm -rf .venv .demo db.sqlite3* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles
+
+.venv/app: requirements/app.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; try make PYTHON=python3.12"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/app.txt
+	@touch $@
+
+.venv/dev: .venv/app requirements/dev.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
