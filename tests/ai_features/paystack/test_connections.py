@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ import httpx2
 import pytest
 
 from ai_features.paystack import PaystackService
+from ai_features.paystack.transport import Transport
 from tests.ai_features.paystack.bodies import VERIFIED
 from tests.ai_features.paystack.odd_server import OddServer, accepted
 
@@ -123,3 +125,9 @@ def test_own_transport_is_used(make_service: Any) -> None:
 def test_every_address_of_a_host_is_tried(odd: OddServer, make_service: Any) -> None:
     port = odd.url.rsplit(":", 1)[1]
     assert verify(make_service(base_url=f"http://localhost:{port}"))
+
+
+def test_certificates_are_checked() -> None:
+    context = Transport()._pool._ssl_context
+    assert context is not None
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
