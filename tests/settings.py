@@ -25,6 +25,7 @@ if TEST_DATABASE == "postgresql":
     DATABASES = {"default": start_server()}
 else:
     # A file, not memory: concurrent tests need connections of their own.
-    _folder = Path(tempfile.mkdtemp(prefix="ai-credits-tests-"))
+    _folder_until_exit = tempfile.TemporaryDirectory(prefix="ai-credits-tests-")
+    _folder = Path(_folder_until_exit.name)
     DATABASES["default"]["NAME"] = _folder / "unused.sqlite3"
     DATABASES["default"]["TEST"] = {"NAME": _folder / "test.sqlite3"}
