@@ -30,7 +30,7 @@ format: .venv/dev
 	$(BIN)/ruff format
 
 # Needs uv. No index address gets into the files.
-PIN := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+PIN := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 pins:
 	$(PIN) --extra app --output-file requirements/app.txt
 	$(PIN) --extra app --group dev --constraints requirements/app.txt --output-file requirements/dev.txt

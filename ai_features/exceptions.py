@@ -125,7 +125,8 @@ class PaystackError(AICreditsError):
     """Anything that went wrong between this server and Paystack.
 
     `outcome_unknown` is true where a write may have been carried out although no usable answer came: such a
-    call is never repeated blindly, its reference is verified instead (FACTS section 12, row 14).
+    call is never repeated blindly, its reference is verified instead, since Paystack knows no idempotency
+    keys and refuses a reference it has seen (Paystack docs, Initialize Transaction).
     """
 
     code = "paystack_error"

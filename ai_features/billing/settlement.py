@@ -129,7 +129,7 @@ def _announce(purchase: Purchase) -> None:
 
 def _note_facts(purchase: Purchase, facts: Transaction) -> None:
     purchase.note_payment(
-        paystack_id=facts.id,
+        paystack_id="" if facts.id is None else str(facts.id),
         paid_amount_minor=facts.amount_minor,
         paid_currency=facts.currency,
         fees_minor=facts.fees_minor,

@@ -125,7 +125,8 @@ class Purchase(models.Model):
     authorization_url = models.URLField(_("checkout address"), max_length=500, blank=True, default="")
     access_code = models.CharField(_("access code"), max_length=100, blank=True, default="")
 
-    paystack_id = models.BigIntegerField(_("Paystack id"), null=True, blank=True)
+    # Unsigned 64 bits at Paystack, more than any integer column of ours holds.
+    paystack_id = models.CharField(_("Paystack id"), max_length=20, blank=True, default="")
     paid_amount_minor = models.BigIntegerField(_("amount paid"), null=True, blank=True)
     paid_currency = models.CharField(_("currency paid"), max_length=10, blank=True, default="")
     fees_minor = models.BigIntegerField(_("Paystack's fee"), null=True, blank=True)

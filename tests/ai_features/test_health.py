@@ -24,5 +24,6 @@ def test_not_ready_without_a_database(db: None, monkeypatch) -> None:
     def down() -> None:
         raise OperationalError("down")
 
-    monkeypatch.setattr(connection, "cursor", down)
-    assert Client().get("/readyz").json()["error"] == "database_unavailable"
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "cursor", down)
+        assert Client().get("/readyz").json()["error"] == "database_unavailable"

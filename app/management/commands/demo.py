@@ -45,6 +45,7 @@ BANNER = """
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()
     help = "Migrate, make the demo logins, and serve the site with the Paystack sandbox until Ctrl-C."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -100,7 +101,7 @@ def make_logins() -> None:
 
 def web_command(port: int) -> list[str]:
     server = [sys.executable, "-m", "granian", "--interface", "wsgi", "--blocking-threads", "16"]
-    return [*server, "--host", "127.0.0.1", "--port", str(port), "--log-level", "warning", "app.wsgi:application"]
+    return [*server, "--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "app.wsgi:application"]
 
 
 def sandbox_command(port: int, key: str, webhook_url: str, data: Path) -> list[str]:

@@ -59,9 +59,14 @@ def test_balance_after_is_the_same_after_later_credits(purchase: Purchase, walle
 
 def test_purchase_keeps_what_paystack_said(purchase: Purchase) -> None:
     settled = settle(purchase.reference, facts(purchase, channel="mobile_money"), settled_by=WEBHOOK)
-    assert (settled.paystack_id, settled.paid_amount_minor, settled.fees_minor) == (4099260516, 8000, 156)
+    assert (int(settled.paystack_id), settled.paid_amount_minor, settled.fees_minor) == (4099260516, 8000, 156)
     assert (settled.channel, settled.gateway_response) == ("mobile_money", "Successful")
     assert settled.paid_at.isoformat() == "2026-08-22T09:15:02+00:00"
+
+
+def test_largest_id_of_paystack_fits(purchase: Purchase) -> None:
+    settled = settle(purchase.reference, facts(purchase, id=2**64 - 1), settled_by=WEBHOOK)
+    assert Purchase.objects.get(pk=settled.pk).paystack_id == "18446744073709551615"
 
 
 @pytest.mark.parametrize(
