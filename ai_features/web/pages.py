@@ -14,7 +14,7 @@ from ai_features.models import Wallet
 
 def page(request: HttpRequest, name: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
     """One of our pages. A reference in its address is nobody else's business, hence the referrer policy."""
-    shared = {"site": ai_credits(), "own_wallet": own_wallet(request)}
+    shared = {"rules": ai_credits(), "own_wallet": own_wallet(request)}
     response = render(request, f"ai_features/{name}.html", shared | context, status=status)
     response["Referrer-Policy"] = "same-origin"
     return response
