@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def _paystack_sandbox_server() -> "Iterator[PaystackSandbox]":
-    from paystack_sandbox.server import PaystackSandbox
+    # Not at the top: every pytest run loads this module, with or without a sandbox.
+    from paystack_sandbox.server import PaystackSandbox  # noqa: PLC0415
 
     with PaystackSandbox() as sandbox:
         yield sandbox

@@ -72,8 +72,11 @@ class Settings:
     """(8.1: only 200 is documented)"""
     webhook_retry_offsets_test: tuple[int, ...] = tuple(hour * HOUR for hour in range(1, 11))
     """Seconds after the first attempt: hourly for 10 hours (8.1)."""
-    webhook_retry_offsets_live: tuple[int, ...] = (180, 360, 540) + tuple(
-        540 + hour * HOUR for hour in range(1, 73)
+    webhook_retry_offsets_live: tuple[int, ...] = (
+        180,
+        360,
+        540,
+        *(540 + hour * HOUR for hour in range(1, 73)),
     )
     """Every three minutes for the first four tries, then hourly for 72 hours (8.1)."""
 

@@ -1,0 +1,80 @@
+"""From HTTP to an operation and back: key, body, faults, envelope, headers."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from paystack_sandbox.api.call import Call, Route
+from paystack_sandbox.bodies import read_body
+from paystack_sandbox.connection import cut
+from paystack_sandbox.errors import NotInSandbox, PaystackError
+from paystack_sandbox.sandbox import Sandbox
+from paystack_sandbox.state import Integration
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def endpoint(route: Route) -> Endpoint:
+    """The Starlette endpoint of one operation."""
+
+    async def serve(request: Request) -> Response:
+        sandbox: Sandbox = request.app.state.sandbox
+        trouble = sandbox.dice.api_call()
+        if trouble.latency_seconds:
+            await asyncio.sleep(trouble.latency_seconds)
+        if trouble.never_answers:
+            await asyncio.sleep(sandbox.settings.fault_hold_seconds)
+            return await cut(request)
+        if trouble.status is not None:
+            return json_response(trouble.status, {"status": False, "message": "Simulated fault"})
+        response = await _perform(route, sandbox, request)
+        return await cut(request) if trouble.cut_after_commit else response
+
+    return serve
+
+
+async def _perform(route: Route, sandbox: Sandbox, request: Request) -> Response:
+    try:
+        integration = authenticate(sandbox, request, needs_key=route.needs_key)
+        call = Call(
+            sandbox=sandbox,
+            integration=integration,
+            path=request.path_params,
+            query=request.query_params,
+            body={} if route.method == "GET" else await read_body(request),
+            base_url=f"{request.url.scheme}://{request.url.netloc}",
+        )
+        answer = route.operation(call)
+    except PaystackError as error:
+        return json_response(error.http_status, error.body())
+    except NotInSandbox as error:
+        return not_in_sandbox(error)
+    return json_response(answer.http_status, answer.body())
+
+
+def authenticate(sandbox: Sandbox, request: Request, *, needs_key: bool) -> Integration:
+    if not needs_key and sandbox.settings.public_bank_list:
+        return sandbox.first_integration
+    header = request.headers.get("authorization")
+    if header is None:
+        raise PaystackError("no_authorization")
+    scheme, _, key = header.strip().partition(" ")
+    integration = sandbox.integration_with_key(key.strip())
+    if scheme.lower() != "bearer" or integration is None:
+        raise PaystackError("invalid_key")
+    return integration
+
+
+def json_response(status: int, body: Mapping[str, Any]) -> Response:
+    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    headers = {"x-paystack-request-id": secrets.token_hex(16)}
+    return Response(content, status, headers, "application/json; charset=utf-8")
+
+
+def not_in_sandbox(error: NotInSandbox) -> Response:
+    return json_response(404, {"status": False, "message": str(error), "code": "not_in_sandbox"})

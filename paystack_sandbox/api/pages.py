@@ -1,0 +1,97 @@
+"""Pagination, both ways (facts 1.6), and the filters lists share."""
+
+import base64
+import binascii
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from paystack_sandbox.errors import PaystackError
+
+DEFAULT_PER_PAGE = 50
+MAX_ID = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list is asked for."""
+
+    per_page: int
+    number: int
+    by_cursor: bool
+    after: int | None
+    """Id from a `next` cursor: rows past it."""
+    before: int | None
+    """Id from a `previous` cursor: rows ahead of it."""
+
+    @property
+    def offset(self) -> int:
+        return (self.number - 1) * self.per_page
+
+    def offset_meta(self, total: int, **more: Any) -> dict[str, Any]:
+        return {
+            "total": total,
+            **more,
+            "skipped": self.offset,
+            "perPage": self.per_page,
+            "page": self.number,
+            "pageCount": math.ceil(total / self.per_page),
+        }
+
+
+def read_page(query: Mapping[str, str], max_per_page: int) -> Page:
+    per_page = _whole(query.get("perPage") or query.get("per_page"), DEFAULT_PER_PAGE)
+    after, before = query.get("next"), query.get("previous")
+    return Page(
+        per_page=min(per_page, max_per_page),
+        number=min(_whole(query.get("page"), 1), 10**9),
+        by_cursor=is_true(query.get("use_cursor")) or bool(after or before),
+        after=decode_cursor(after) if after else None,
+        before=decode_cursor(before) if before else None,
+    )
+
+
+def _whole(text: str | None, default: int) -> int:
+    """Values that are no positive number are answered as if they weren't there."""
+    digits = text is not None and text.isascii() and text.isdigit() and len(text) < 16
+    return max(int(text), 1) if digits and text is not None else default
+
+
+def is_true(text: str | None) -> bool:
+    return text is not None and text.lower() in ("true", "1", "yes")
+
+
+def encode_cursor(prefix: str, row_id: int) -> str:
+    return base64.b64encode(f"{prefix}:{row_id}".encode()).decode()
+
+
+def decode_cursor(cursor: str) -> int:
+    try:
+        row_id = int(base64.b64decode(cursor, validate=True).decode("ascii").rpartition(":")[2])
+    except (ValueError, binascii.Error) as error:
+        raise PaystackError("bad_value", "Invalid cursor") from error
+    return min(max(row_id, 0), MAX_ID)
+
+
+def read_id(text: str) -> int | None:
+    """A positive id that SQLite can hold; None where the text is no such number."""
+    if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) > MAX_ID:
+        return None
+    return int(text)
+
+
+def read_moment_ms(query: Mapping[str, str], field: str) -> int | None:
+    """An ISO date or date and time, UTC where it names no zone."""
+    text = query.get(field)
+    if not text:
+        return None
+    try:
+        # A `+` of a time zone arrives as a space where the client did not encode it.
+        moment = datetime.fromisoformat(text.replace(" 0", "+0") if "T" in text else text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return int(moment.timestamp() * 1000)
+    except (ValueError, OverflowError) as error:
+        raise PaystackError("bad_value", f'"{field}" must be a valid date') from error

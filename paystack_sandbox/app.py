@@ -1,0 +1,71 @@
+"""The ASGI application: routes, and what every request meets before and after them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from paystack_sandbox import control
+from paystack_sandbox.api.endpoint import endpoint, json_response, not_in_sandbox
+from paystack_sandbox.api.operations import ROUTES
+from paystack_sandbox.errors import NotInSandbox, PaystackError
+from paystack_sandbox.sandbox import Sandbox
+
+
+def create_app(sandbox: Sandbox) -> ASGIApp:
+    """The application of one sandbox. Deliveries run for as long as the application does."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        del app
+        worker = asyncio.create_task(sandbox.webhooks.run())
+        yield
+        worker.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await worker
+
+    app = Starlette(
+        routes=[
+            *(Route(route.path, endpoint(route), methods=[route.method]) for route in ROUTES),
+            *control.routes(),
+        ],
+        exception_handlers={HTTPException: _http_error, 500: _own_fault},
+        lifespan=lifespan,
+        max_body_size=sandbox.settings.body_limit_bytes,
+    )
+    app.router.redirect_slashes = False
+    app.state.sandbox = sandbox
+    return TidyPath(app)
+
+
+class TidyPath:
+    """Clients join base address and path in every way: `//transaction/verify/x/` means the obvious."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = scope["path"]
+            if "//" in path or (path.endswith("/") and path != "/"):
+                scope["path"] = "/" + "/".join(part for part in path.split("/") if part)
+        await self._app(scope, receive, send)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 413:
+        too_large = PaystackError("body_too_large")
+        return json_response(413, too_large.body())
+    return not_in_sandbox(NotInSandbox(request.method, request.url.path))
+
+
+async def _own_fault(request: Request, error: Exception) -> Response:
+    del request
+    return json_response(500, {"status": False, "message": f"Defect in the sandbox: {type(error).__name__}"})

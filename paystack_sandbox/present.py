@@ -1,0 +1,169 @@
+"""A transaction as Paystack shows it: verify, fetch, list, webhook (facts 3.5, 3.7, 8.3, 8.4)."""
+
+import json
+from typing import Any
+
+from paystack_sandbox.clock import iso
+from paystack_sandbox.settings import Settings
+from paystack_sandbox.state import Integration, Transaction
+
+_API_SOURCE = {
+    "source": "merchant_api",
+    "type": "api",
+    "identifier": None,
+    "entry_point": "transaction_initialize",
+}
+_CHECKOUT_SOURCE = {
+    "type": "web",
+    "source": "checkout",
+    "identifier": None,
+    "entry_point": "transaction_initialize",
+}
+
+
+def verify_view(row: Transaction, integration: Integration, settings: Settings) -> dict[str, Any]:
+    """`data` of verify: the sample of facts 3.5, field for field."""
+    created = iso(row.created_at)
+    return {
+        **_head(row, integration),
+        "receipt_number": None,
+        "channel": row.channel or settings.unpaid_channel,
+        "metadata": json.loads(row.metadata),
+        **_money(row),
+        "authorization": json.loads(row.authorization),
+        "customer": _customer(row),
+        "plan": None,
+        "split": {},
+        "order_id": None,
+        "paidAt": iso(row.paid_at),
+        "createdAt": created,
+        "requested_amount": row.requested_amount,
+        "pos_transaction_data": None,
+        "source": None,
+        "fees_breakdown": None,
+        "connect": None,
+        "transaction_date": created,
+        "plan_object": {},
+        "subaccount": {},
+    }
+
+
+def fetch_view(row: Transaction, integration: Integration, settings: Settings) -> dict[str, Any]:
+    return {**verify_view(row, integration, settings), "helpdesk_link": None}
+
+
+def list_view(row: Transaction, integration: Integration, settings: Settings) -> dict[str, Any]:
+    """A row of the list: without verify's later additions, and with `null` for no metadata (facts 3.3, 3.7)."""
+    metadata = json.loads(row.metadata)
+    return {
+        **_head(row, integration),
+        "channel": row.channel or settings.unpaid_channel,
+        "metadata": None if metadata == "" else metadata,
+        **_money(row),
+        "customer": _customer(row),
+        "authorization": json.loads(row.authorization),
+        "plan": {},
+        "split": {},
+        "subaccount": {},
+        "order_id": None,
+        "paidAt": iso(row.paid_at),
+        "createdAt": iso(row.created_at),
+        "requested_amount": row.requested_amount,
+        "source": _API_SOURCE,
+        "connect": None,
+        "pos_transaction_data": None,
+    }
+
+
+def webhook_view(row: Transaction, integration: Integration, settings: Settings) -> dict[str, Any]:
+    """`data` of charge.success: today's fields, `source` saying the hosted page."""
+    as_string = settings.webhook_metadata_is_json_string and row.metadata != '""'
+    return {
+        **_head(row, integration),
+        "channel": row.channel,
+        "metadata": row.metadata if as_string else json.loads(row.metadata),
+        "fees_breakdown": None,
+        **_money(row),
+        "authorization": json.loads(row.authorization),
+        "customer": _customer(row),
+        "plan": {},
+        "subaccount": {},
+        "split": {},
+        "order_id": None,
+        "paidAt": iso(row.paid_at),
+        "requested_amount": row.requested_amount,
+        "pos_transaction_data": None,
+        "source": _CHECKOUT_SOURCE,
+    }
+
+
+def rejected_transfer_view(row: Transaction, integration: Integration, sent_minor: int) -> dict[str, Any]:
+    """`data` of bank.transfer.rejected (facts 8.5): the sum and the transaction's id are strings there."""
+    return {
+        "bank_transfer": {
+            "amount": str(sent_minor),
+            "message": "incorrect amount sent",
+            "message_type": "INCORRECT_AMOUNT",
+            "transaction_id": str(row.id),
+        },
+        "customer": {
+            "email": row.email,
+            "customer_code": row.customer_code,
+            "id": row.customer_id,
+            "domain": integration.domain,
+        },
+    }
+
+
+def sandbox_view(
+    row: Transaction, integration: Integration, settings: Settings, authorization_url: str
+) -> dict[str, Any]:
+    """Verify's fields and what only the sandbox knows: the checkout, and what the payer is doing."""
+    pending = json.loads(row.pending) if row.pending else None
+    return {
+        **verify_view(row, integration, settings),
+        "access_code": row.access_code,
+        "authorization_url": authorization_url,
+        "callback_url": row.callback_url,
+        "waiting_for": pending["step"] if pending else None,
+    }
+
+
+def _head(row: Transaction, integration: Integration) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "domain": integration.domain,
+        "status": row.status,
+        "reference": row.reference,
+        "amount": row.amount,
+        "message": row.message,
+        "gateway_response": row.gateway_response,
+        "paid_at": iso(row.paid_at),
+        "created_at": iso(row.created_at),
+        "currency": row.currency,
+        "ip_address": row.ip_address,
+    }
+
+
+def _money(row: Transaction) -> dict[str, Any]:
+    # The log of an unpaid transaction, and of mobile money, is null here; the timeline shows it (3.5).
+    shows_log = row.is_paid and row.channel == "card" and row.log
+    return {
+        "log": json.loads(row.log) if shows_log and row.log else None,
+        "fees": row.fees,
+        "fees_split": None,
+    }
+
+
+def _customer(row: Transaction) -> dict[str, Any]:
+    return {
+        "id": row.customer_id,
+        "first_name": row.first_name,
+        "last_name": row.last_name,
+        "email": row.email,
+        "customer_code": row.customer_code,
+        "phone": row.phone,
+        "metadata": json.loads(row.customer_metadata) if row.customer_metadata else None,
+        "risk_action": row.risk_action,
+        "international_format_phone": None,
+    }

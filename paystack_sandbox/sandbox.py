@@ -1,0 +1,130 @@
+"""The parts of one running sandbox, put together: state, clock, faults, webhooks, integrations."""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from paystack_sandbox.clock import Clock
+from paystack_sandbox.faults import Dice, Faults, parse_faults
+from paystack_sandbox.money import CURRENCIES
+from paystack_sandbox.settings import Settings
+from paystack_sandbox.state import Integration, State, Transaction
+from paystack_sandbox.webhooks import Webhooks
+
+KEY_PREFIXES = ("sk_test_", "sk_live_")
+DEFAULT_SECRET_KEY = "sk_test_sandbox"  # noqa: S105 - the documented key of a tool that holds no secrets
+
+
+class InvalidConfiguration(ValueError):
+    """The message says which option is wrong and what it may be."""
+
+
+class Sandbox:
+    """Everything behind the HTTP routes. Clock and faults are kept in the state and outlive a restart."""
+
+    def __init__(
+        self,
+        state: State,
+        *,
+        secret_keys: Sequence[str] = (DEFAULT_SECRET_KEY,),
+        currencies: Sequence[str] = ("GHS",),
+        webhook_url: str | None = None,
+        public_url: str = "",
+        seed: int | None = None,
+        allow_remote_control: bool = False,
+        settings: Settings | None = None,
+    ) -> None:
+        check_configuration(secret_keys, currencies, webhook_url)
+        self.state = state
+        self.settings = settings or Settings()
+        self.public_url = public_url
+        self.allow_remote_control = allow_remote_control
+        self.seed = seed if seed is not None else random.SystemRandom().randrange(2**31)
+        self.clock = Clock(state.load("clock_offset_ms") or 0)
+        stored_faults = state.load("faults")
+        self.dice = Dice(parse_faults(stored_faults, self.seed) if stored_faults else Faults(seed=self.seed))
+        self.webhooks = Webhooks(self)
+        self._integration_ids = {key: state.put_integration(key, currencies, webhook_url) for key in secret_keys}
+        self._integrations: dict[str, Integration] = {}
+
+    # Integrations
+
+    def integration_with_key(self, secret_key: str) -> Integration | None:
+        found = self._integrations.get(secret_key)
+        if found is None and secret_key in self._integration_ids:
+            found = self.state.integration(self._integration_ids[secret_key])
+            self._integrations[secret_key] = found
+        return found
+
+    @property
+    def first_integration(self) -> Integration:
+        return self.state.integration(next(iter(self._integration_ids.values())))
+
+    def set_webhook_url(self, url: str | None) -> None:
+        """The address of all integrations, from now on and for what still waits to be sent."""
+        check_webhook_url(url)
+        for key, integration_id in self._integration_ids.items():
+            currencies = self.state.integration(integration_id).currencies
+            self.state.put_integration(key, currencies, url)
+        self._integrations = {}
+
+    # Transactions
+
+    def find_by_reference(self, reference: str, integration_id: int | None = None) -> Transaction | None:
+        """Of one integration, or of any (the newest) where the caller has no key."""
+        key = self.reference_key(reference)
+        if integration_id is None:
+            return self.state.find_transaction("t.reference_key = ? ORDER BY t.id DESC LIMIT 1", key)
+        return self.state.find_transaction("t.integration_id = ? AND t.reference_key = ?", integration_id, key)
+
+    def reference_key(self, reference: str) -> str:
+        return reference if self.settings.reference_is_case_sensitive else reference.lower()
+
+    def checkout_url(self, row: Transaction, base_url: str = "") -> str:
+        return f"{self.public_url or base_url}/checkout/{row.access_code}"
+
+    # Time and trouble
+
+    def advance(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.state.save("clock_offset_ms", self.clock.offset_ms)
+        self.wake()
+
+    def set_faults(self, body: Any) -> Faults:
+        """Replace the faults. Raises InvalidFaults and changes nothing."""
+        faults = parse_faults(body, self.seed)
+        self.dice = Dice(faults)
+        self.state.save("faults", faults.as_json())
+        return faults
+
+    def reset(self) -> None:
+        """Empty: no transactions, no deliveries, no faults, the clock at real time."""
+        self.webhooks.forget()
+        self.state.clear()
+        self.clock.reset()
+        self.dice = Dice(Faults(seed=self.seed))
+
+    def wake(self) -> None:
+        self.webhooks.wake()
+
+
+def check_configuration(secret_keys: Sequence[str], currencies: Sequence[str], webhook_url: str | None) -> None:
+    """Raises InvalidConfiguration."""
+    if not secret_keys:
+        raise InvalidConfiguration("at least one secret key is needed")
+    for key in secret_keys:
+        if not key.startswith(KEY_PREFIXES) or key in KEY_PREFIXES or not key.isascii() or " " in key:
+            raise InvalidConfiguration("a secret key starts with sk_test_ or sk_live_, as Paystack's do")
+    if len(set(secret_keys)) != len(secret_keys):
+        raise InvalidConfiguration("the same secret key was given twice")
+    for currency in currencies:
+        if currency not in CURRENCIES:
+            raise InvalidConfiguration(f"currency {currency!r} is none of {', '.join(CURRENCIES)}")
+    if not currencies:
+        raise InvalidConfiguration("at least one currency is needed")
+    check_webhook_url(webhook_url)
+
+
+def check_webhook_url(url: str | None) -> None:
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise InvalidConfiguration(f"webhook URL {url!r} must start with http:// or https://")
