@@ -8,13 +8,16 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from paystack_sandbox import control
 from paystack_sandbox.api.endpoint import endpoint, json_response, not_in_sandbox
 from paystack_sandbox.api.operations import ROUTES
+from paystack_sandbox.checkout.routes import routes as checkout_routes
 from paystack_sandbox.errors import NotInSandbox, PaystackError
+from paystack_sandbox.pages import STATIC_FOLDER
 from paystack_sandbox.sandbox import Sandbox
 
 
@@ -34,6 +37,8 @@ def create_app(sandbox: Sandbox) -> ASGIApp:
         routes=[
             *(Route(route.path, endpoint(route), methods=[route.method]) for route in ROUTES),
             *control.routes(),
+            *checkout_routes(),
+            Mount("/static", StaticFiles(directory=STATIC_FOLDER)),
         ],
         exception_handlers={HTTPException: _http_error, 500: _own_fault},
         lifespan=lifespan,

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from paystack_sandbox import payments, present
 from paystack_sandbox.authorizations import authorization_of
-from paystack_sandbox.money import amount_with_fee_minor, fee_minor
+from paystack_sandbox.money import CURRENCIES, amount_with_fee_minor, fee_minor
 from paystack_sandbox.payments import (
+    CHANNELS,
     Approved,
     Ask,
     BankAccount,
@@ -20,6 +21,7 @@ from paystack_sandbox.payments import (
     Card,
     Declined,
     Instrument,
+    InvalidInstrument,
     MobileMoney,
     Move,
     Terms,
@@ -50,6 +52,14 @@ class NothingAsked(Exception):
     """An answer came, but the transaction waits for none, or for another."""
 
 
+def offered_channels(row: Transaction) -> list[str]:
+    """Those the merchant asked for and the sandbox has; where none were asked for, the country's."""
+    currency = CURRENCIES[row.currency]
+    asked = json.loads(row.channels) if row.channels else None
+    names = [name for name in CHANNELS if name in (asked or currency.channels)]
+    return [name for name in names if name != "mobile_money" or currency.providers]
+
+
 def charged_minor(sandbox: "Sandbox", row: Transaction, channel: str) -> int:
     """What the payer is charged on this channel: more than requested where the fee is passed on."""
     if not sandbox.settings.pass_fees_to_payer:
@@ -66,9 +76,15 @@ def attempt(
     in_one_go: bool = False,
     ip_address: str | None = None,
 ) -> Transaction:
-    """Start paying. `in_one_go`: the payer gives no further answers. Raises AlreadyPaid, CheckoutClosed."""
+    """Start paying. `in_one_go`: the payer gives no further answers.
+
+    Raises AlreadyPaid, CheckoutClosed, and InvalidInstrument for a channel that is not offered.
+    """
     with sandbox.state.transaction():
         row = _open_row(sandbox, transaction_id)
+        offered = offered_channels(row)
+        if instrument.channel not in offered:
+            raise InvalidInstrument("channel", f"The channels of this payment are {', '.join(offered) or 'none'}")
         log = _log_of(row, sandbox)
         log["attempts"] += 1
         _note(log, sandbox, "action", f"Attempted to pay with {_spoken(instrument.channel)}")
@@ -131,9 +147,14 @@ def _open_row(sandbox: "Sandbox", transaction_id: int) -> Transaction:
     row = sandbox.state.transaction_by_id(transaction_id)
     if row.is_paid:
         raise AlreadyPaid
-    if sandbox.settings.wrong_answer_ends_checkout and row.status == "failed":
+    if is_closed(sandbox, row):
         raise CheckoutClosed
     return row
+
+
+def is_closed(sandbox: "Sandbox", row: Transaction) -> bool:
+    """Whether the transaction failed for good."""
+    return sandbox.settings.wrong_answer_ends_checkout and row.status == "failed"
 
 
 def _terms(sandbox: "Sandbox", row: Transaction, channel: str) -> Terms:

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (InvalidConfiguration, UnusableDataFile) as error:
         sys.exit(_complaint(str(error)))
     except OSError as error:
-        sys.exit(_complaint(f"can't listen on {options.host} port {options.port}: {error.strerror or error}"))
+        # A name that can't be resolved has a negative number, which the system's table doesn't know.
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else error.strerror or error
+        sys.exit(_complaint(f"can't listen on {options.host} port {options.port}: {reason}"))
 
 
 def _complaint(message: str) -> int:

@@ -21,6 +21,7 @@ from paystack_sandbox.testdata import (
 )
 
 MOBILE_MONEY_ENDINGS = ("approve", "decline", "timeout", "low_balance")
+# What the checkout and the control route can take.
 CHANNELS = ("card", "mobile_money", "bank_transfer", "ussd", "bank")
 
 

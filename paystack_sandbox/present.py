@@ -125,6 +125,7 @@ def sandbox_view(
         "access_code": row.access_code,
         "authorization_url": authorization_url,
         "callback_url": row.callback_url,
+        "channels": json.loads(row.channels) if row.channels else None,
         "waiting_for": pending["step"] if pending else None,
     }
 

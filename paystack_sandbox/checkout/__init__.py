@@ -1,0 +1,1 @@
+"""The hosted checkout: the pages a payer sees at `authorization_url` (facts 9)."""
