@@ -47,6 +47,8 @@ class AIBillingService:
     def balance(owner: Owner) -> Balance:
         """What the owner has, and when how much of it expires, soonest first."""
         wallet = wallet_of(owner)
+        if wallet is owner:
+            wallet.refresh_from_db()
         lots = wallet.lots.filter(remaining__gt=0).exclude(expires_at=None)
         expiring = lots.order_by("expires_at").values_list("expires_at").annotate(Sum("remaining"))
         return Balance(

@@ -1,7 +1,9 @@
 from typing import Any
 
+import httpx2
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from rest_framework.test import APIClient
 
 from ai_features.models import Package, Purchase
@@ -50,7 +52,9 @@ def test_custom_amount_of_one_cedi(api: APIClient, sandbox: PaystackSandbox) -> 
 def test_payment_method_limits_the_channels(api: APIClient, sandbox: PaystackSandbox) -> None:
     reference = buy(api, package="value", payment_method="mobile_money").json()["reference"]
     assert Purchase.objects.get(reference=reference).payment_method == "mobile_money"
-    assert sandbox.transaction(reference)["channels"] == ["mobile_money"]
+    checkout = httpx2.get(sandbox.transaction(reference)["authorization_url"]).text
+    assert "Phone number" in checkout
+    assert "card_number" not in checkout
 
 
 def test_purchase_keeps_what_it_was_sold_for(api: APIClient, sandbox: PaystackSandbox) -> None:
@@ -160,6 +164,11 @@ def test_currency_the_merchant_lacks_keeps_paystacks_words(api: APIClient, sandb
     answer = buy(api, package="value")
     assert answer.status_code == 502
     assert answer.json()["paystack_message"] == "Currency not supported by merchant"
+
+
+def test_host_with_a_transaction_around_each_request_is_served(api: APIClient, sandbox, monkeypatch) -> None:
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    assert buy(api, package="value").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Everybody at once, on real connections: PostgreSQL's row locks and SQLite's one writer."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -71,6 +72,17 @@ def test_verify_webhook_and_verify_at_once_give_one_answer(started: Purchase, bu
     assert answers[0] == answers[2] == answers[4]
     assert (answers[0]["status"], answers[0]["new_balance"]) == ("success", 100)
     assert Wallet.objects.get().balance == 100_000_000
+
+
+def test_purchase_is_on_record_before_paystack_is_asked(buyer: User, sandbox: PaystackSandbox) -> None:
+    sandbox.set_faults({"api": {"latency_seconds": 1.0}})
+
+    def watch() -> list[tuple[str, str]]:
+        time.sleep(0.5)
+        return list(Purchase.objects.values_list("status", "authorization_url"))
+
+    _, seen = at_once(lambda: AIBillingService.purchase_credits(buyer, "value"), watch)
+    assert seen == [("pending", "")]
 
 
 def test_double_click_opens_one_checkout(buyer: User, sandbox: PaystackSandbox) -> None:
