@@ -12,7 +12,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from paystack_sandbox import control
+from paystack_sandbox import control, dashboard
 from paystack_sandbox.api.endpoint import endpoint, json_response, not_in_sandbox
 from paystack_sandbox.api.operations import ROUTES
 from paystack_sandbox.checkout.routes import routes as checkout_routes
@@ -38,6 +38,7 @@ def create_app(sandbox: Sandbox) -> ASGIApp:
             *(Route(route.path, endpoint(route), methods=[route.method]) for route in ROUTES),
             *control.routes(),
             *checkout_routes(),
+            *dashboard.routes(),
             Mount("/static", StaticFiles(directory=STATIC_FOLDER)),
         ],
         exception_handlers={HTTPException: _http_error, 500: _own_fault},

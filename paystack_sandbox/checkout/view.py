@@ -96,10 +96,10 @@ def payment_page(
         "channel": chosen,
         "providers": list(providers),
         "mistake": mistake,
-        "declined": _last_refusal(row) if mistake is None else None,
+        "declined": _last_refusal(row) if mistake is None and row.channel == chosen else None,
         "typed": {name: text_field(form or {}, name) for name in _KEPT_FIELDS},
         "account_number": f"99{row.id % 10**8:08d}",
-        "ussd_code": f"*737*33*{row.id % 10**6}#",
+        "ussd_code": f"*737*33*{row.id % 10**6:06d}#",
         "hints": HINTS[chosen],
     }
     return page(f"checkout/{chosen}.html", 422 if mistake else 200, **values)
