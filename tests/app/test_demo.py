@@ -114,6 +114,13 @@ def test_everything_killed_between_payment_and_verify(demo: Demo, tmp_path: Path
         again.kill()
 
 
+def test_taken_port_is_named(demo: Demo) -> None:
+    command = [sys.executable, "manage.py", "demo", "--port", demo.site.rpartition(":")[2]]
+    done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "is taken. Choose another: make demo PORT=" in done.stderr
+
+
 def test_ctrl_c_stops_every_process(demo: Demo) -> None:
     os.killpg(demo.process.pid, signal.SIGINT)
     assert demo.process.wait(timeout=20) == 0

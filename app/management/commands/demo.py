@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -54,6 +55,8 @@ class Command(BaseCommand):
         parser.add_argument("--sandbox-data", type=Path, default=settings.BASE_DIR / ".demo" / "sandbox.sqlite3")
 
     def handle(self, *args: Any, port: int, sandbox_port: int, sandbox_data: Path, **options: Any) -> None:
+        for wanted, variable in ((port, "PORT"), (sandbox_port, "SANDBOX_PORT")):
+            ensure_free(wanted, variable)
         call_command("migrate", interactive=False, verbosity=0)
         make_logins()
         site, sandbox = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}"
@@ -80,6 +83,16 @@ def wants_sandbox() -> bool:
     """With a key of your own and Paystack's address left alone, the demo talks to Paystack itself."""
     host = urlsplit(settings.PAYSTACK_BASE_URL).hostname
     return not settings.PAYSTACK_SECRET_KEY or host in ("127.0.0.1", "localhost")
+
+
+def ensure_free(port: int, variable: str) -> None:
+    """The web server shares a port with another that does so too, and half of the requests would go there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise CommandError(f"Port {port} is taken. Choose another: make demo {variable}=…") from error
 
 
 def make_logins() -> None:
