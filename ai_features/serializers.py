@@ -84,7 +84,7 @@ class PackageAnswer(serializers.Serializer[Quote]):
     tax = AmountField(source="tax_minor")
     total = AmountField(source="amount_minor")
     credits = CreditsField()
-    bonus_credits = CreditsField()
+    bonus = CreditsField(source="bonus_credits")
     total_credits = CreditsField()
     tax_lines = TaxLineAnswer(many=True)
 
@@ -107,7 +107,7 @@ class InvoiceAnswer(serializers.ModelSerializer[Purchase]):
     tax = InvoiceTaxLine(source="tax_lines", many=True)
     total = AmountField(source="amount_minor")
     credits = CreditsField()
-    bonus_credits = CreditsField()
+    bonus = CreditsField(source="bonus_credits")
     issued_at = serializers.DateTimeField(source="created_at")
 
     class Meta:
@@ -121,7 +121,7 @@ class InvoiceAnswer(serializers.ModelSerializer[Purchase]):
             "tax",
             "total",
             "credits",
-            "bonus_credits",
+            "bonus",
             "issued_at",
         ]
 
@@ -150,7 +150,7 @@ class PurchaseAnswer(serializers.ModelSerializer[Purchase]):
     package = serializers.CharField(source="package_code")
     amount = AmountField(source="amount_minor")
     credits = CreditsField()
-    bonus_credits = CreditsField()
+    bonus = CreditsField(source="bonus_credits")
 
     class Meta:
         model = Purchase
@@ -162,7 +162,7 @@ class PurchaseAnswer(serializers.ModelSerializer[Purchase]):
             "amount",
             "currency",
             "credits",
-            "bonus_credits",
+            "bonus",
             "payment_method",
             "channel",
             "created_at",

@@ -16,7 +16,7 @@ from paystack_sandbox import control, dashboard
 from paystack_sandbox.api.endpoint import endpoint, json_response, not_in_sandbox
 from paystack_sandbox.api.operations import ROUTES
 from paystack_sandbox.checkout.routes import routes as checkout_routes
-from paystack_sandbox.errors import NotInSandbox, PaystackError
+from paystack_sandbox.errors import NotInSandbox
 from paystack_sandbox.pages import STATIC_FOLDER
 from paystack_sandbox.sandbox import Sandbox
 
@@ -43,7 +43,6 @@ def create_app(sandbox: Sandbox) -> ASGIApp:
         ],
         exception_handlers={HTTPException: _http_error, 500: _own_fault},
         lifespan=lifespan,
-        max_body_size=sandbox.settings.body_limit_bytes,
     )
     app.router.redirect_slashes = False
     app.state.sandbox = sandbox
@@ -66,9 +65,6 @@ class TidyPath:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if error.status_code == 413:
-        too_large = PaystackError("body_too_large")
-        return json_response(413, too_large.body())
     return not_in_sandbox(NotInSandbox(request.method, request.url.path))
 
 

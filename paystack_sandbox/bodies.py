@@ -7,16 +7,19 @@ Whatever arrives ends as a plain dict of JSON values that SQLite and UTF-8 can h
 import json
 import math
 import re
+from collections.abc import AsyncGenerator
 from typing import Any
 from urllib.parse import parse_qsl
 
-from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from paystack_sandbox.errors import PaystackError
 
 MAX_DEPTH = 64
 _MAX_FIELDS = 1000
+# A client that is still sending doesn't read the answer: so much too much is read and thrown away first.
+_MAX_DISCARDED_BYTES = 16 * 1024 * 1024
 _KEY_PART = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -33,12 +36,22 @@ async def read_body(request: Request) -> dict[str, Any]:
 
 
 async def raw_body(request: Request) -> bytes:
+    """The body's bytes. Raises PaystackError where there are more than the sandbox takes."""
+    limit = request.app.state.sandbox.settings.body_limit_bytes
+    kept = bytearray()
+    received = 0
     try:
-        return await request.body()
-    except HTTPException as error:
-        raise PaystackError("body_too_large" if error.status_code == 413 else "unreadable_body") from error
+        async for chunk in request.stream():
+            received += len(chunk)
+            if received <= limit:
+                kept += chunk
+            elif received > limit + _MAX_DISCARDED_BYTES:
+                break
     except ClientDisconnect as error:
         raise PaystackError("unreadable_body") from error
+    if received > limit:
+        raise PaystackError("body_too_large")
+    return bytes(kept)
 
 
 def parse_json_object(raw: bytes) -> dict[str, Any]:
@@ -88,13 +101,18 @@ def _decode_form(raw: bytes) -> list[tuple[str, str]]:
 
 
 async def _read_multipart(request: Request) -> dict[str, Any]:
+    raw = await raw_body(request)
+    parser = MultiPartParser(request.headers, _in_one_piece(raw), max_files=0, max_fields=_MAX_FIELDS)
     try:
-        form = await request.form(max_files=0, max_fields=_MAX_FIELDS)
-    except HTTPException as error:
-        raise PaystackError("body_too_large" if error.status_code == 413 else "unreadable_body") from error
-    except (ClientDisconnect, ValueError) as error:
-        raise PaystackError("unreadable_body") from error
+        form = await parser.parse()
+    except (MultiPartException, ValueError, KeyError) as error:
+        # KeyError: a content type without its boundary.
+        raise PaystackError("unreadable_body", "The request body is not a valid form") from error
     return _nested([(key, value) for key, value in form.multi_items() if isinstance(value, str)])
+
+
+async def _in_one_piece(raw: bytes) -> AsyncGenerator[bytes, None]:
+    yield raw
 
 
 def _nested(pairs: list[tuple[str, str]]) -> dict[str, Any]:

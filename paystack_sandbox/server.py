@@ -42,6 +42,7 @@ def build_server(sandbox: Sandbox, on_listening: Callable[[], None]) -> Server:
         ws="none",
         lifespan="on",
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=1,

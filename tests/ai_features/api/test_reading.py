@@ -21,7 +21,7 @@ def test_odd_token_is_a_401(buyer: User, token: str) -> None:
 
 def test_packages_are_for_everybody(db: None) -> None:
     packages = APIClient().get("/ai/api/credits/packages/").json()
-    shown = [(p["code"], p["price"], p["tax"], p["total"], p["credits"], p["bonus_credits"]) for p in packages]
+    shown = [(p["code"], p["price"], p["tax"], p["total"], p["credits"], p["bonus"]) for p in packages]
     assert shown == [("starter", 30, 0, 30, 30, 0), ("value", 80, 0, 80, 80, 20), ("premium", 180, 0, 180, 180, 70)]
 
 
