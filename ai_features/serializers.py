@@ -85,7 +85,6 @@ class PackageAnswer(serializers.Serializer[Quote]):
     total = AmountField(source="amount_minor")
     credits = CreditsField()
     bonus = CreditsField(source="bonus_credits")
-    total_credits = CreditsField()
     tax_lines = TaxLineAnswer(many=True)
 
 

@@ -4,10 +4,12 @@ from django.urls import include, path
 
 from ai_features import health
 
+log_in = auth_views.LoginView.as_view(template_name="ai_features/login.html", redirect_authenticated_user=True)
+
 urlpatterns = [
     path("ai/", include("ai_features.urls")),
     path("", include("ai_features.web.urls")),
-    path("accounts/login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("accounts/login/", log_in, name="login"),
     path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz),
