@@ -1,0 +1,120 @@
+"""The checkout in a real browser, on a phone."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+
+from paystack_sandbox import PaystackSandbox
+from tests.paystack_sandbox.conftest import Start
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+Browse = Callable[[Callable[[Page], None]], None]
+
+
+class BrowserThread:
+    """Playwright in a thread of its own: it can run only once in a thread, and others start it in pytest's."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._playwright: Playwright = self._thread.submit(sync_playwright().start).result()
+        self._browser: Browser = self._thread.submit(
+            self._playwright.chromium.launch,
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        ).result()
+
+    def browse(self, story: Callable[[Page], None]) -> None:
+        self._thread.submit(self._tell, story).result()
+
+    def _tell(self, story: Callable[[Page], None]) -> None:
+        # Without JavaScript: the pages must not need it.
+        context = self._browser.new_context(viewport={"width": 360, "height": 740}, java_script_enabled=False)
+        try:
+            story(context.new_page())
+        finally:
+            context.close()
+
+    def stop(self) -> None:
+        self._thread.submit(self._browser.close).result()
+        self._thread.submit(self._playwright.stop).result()
+        self._thread.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[BrowserThread]:
+    if CHROMIUM is None and not os.environ.get("CI"):
+        pytest.skip("no Chromium on this machine; CI runs these")
+    browser = BrowserThread()
+    yield browser
+    browser.stop()
+
+
+@pytest.fixture
+def browse(browser: BrowserThread) -> Browse:
+    """Runs a story with a page of a phone's browser."""
+    return browser.browse
+
+
+def pay_by_card(page: Page, number: str, cvv: str) -> None:
+    page.locator("[name=card_number]").fill(number)
+    page.locator("[name=expiry]").fill("12/30")
+    page.locator("[name=cvv]").fill(cvv)
+    page.get_by_role("button", name="Pay GHS 80.00").click()
+
+
+def test_declined_card_then_pin_and_otp(browse: Browse, start: Start, paystack_sandbox: PaystackSandbox) -> None:
+    data = start(callback_url=f"{paystack_sandbox.url}/_sandbox/health")
+
+    def story(page: Page) -> None:
+        page.goto(data["authorization_url"])
+        pay_by_card(page, "4084 0800 0000 5408", "001")
+        expect(page.get_by_role("alert")).to_contain_text("Declined")
+        pay_by_card(page, "5060 6666 6666 6666 666", "123")
+        page.get_by_label("PIN").fill("1234")
+        page.get_by_role("button", name="Authorize").click()
+        page.get_by_label("OTP").fill("123456")
+        page.get_by_role("button", name="Authorize").click()
+        page.wait_for_url(f"**/_sandbox/health?trxref={data['reference']}&reference={data['reference']}")
+        assert paystack_sandbox.transaction(data["reference"])["status"] == "success"
+
+    browse(story)
+
+
+def test_mobile_money_approved_on_the_simulated_phone(browse: Browse, start: Start) -> None:
+    def story(page: Page) -> None:
+        page.goto(start()["authorization_url"])
+        page.get_by_role("link", name="Mobile money").click()
+        page.get_by_role("radio", name="Telecel").check()
+        page.get_by_label("Phone number").fill("020 123 4567")
+        page.get_by_role("button", name="Pay GHS 80.00").click()
+        page.get_by_role("button", name="Approve").click()
+        expect(page.get_by_role("heading", name="Payment successful")).to_be_visible()
+
+    browse(story)
+
+
+def test_cancel_and_come_back(browse: Browse, start: Start) -> None:
+    def story(page: Page) -> None:
+        page.goto(start()["authorization_url"])
+        page.get_by_role("button", name="Cancel payment").click()
+        page.get_by_role("link", name="Back to the checkout").click()
+        expect(page.get_by_role("button", name="Pay GHS 80.00")).to_be_visible()
+
+    browse(story)
+
+
+@pytest.mark.parametrize("channel", ["card", "mobile_money", "bank_transfer", "ussd"])
+def test_nothing_is_wider_than_the_phone(browse: Browse, start: Start, channel: str) -> None:
+    url = start(amount=123456789, email="a" * 60 + "@example.com")["authorization_url"]
+
+    def story(page: Page) -> None:
+        page.goto(f"{url}?channel={channel}")
+        boxes = [element.bounding_box() for element in page.locator("main *").all()]
+        assert max(box["x"] + box["width"] for box in boxes if box) <= 360
+
+    browse(story)

@@ -1,0 +1,125 @@
+"""Whatever a client sends: JSON comes back, never a 500, and the next request is served."""
+
+import json
+
+import httpx2
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+ANYTHING = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = ("email", "amount", "currency", "reference", "callback_url", "channels", "metadata", "plan", "label")
+
+
+def is_sound(response: httpx2.Response) -> None:
+    assert response.status_code in (200, 400, 403, 404, 409, 413, 422), response.text
+    assert "status" in response.json()
+
+
+@ANYTHING
+@given(change=st.dictionaries(st.sampled_from(FIELDS), VALUES, min_size=1))
+def test_initialize_takes_any_values(client: httpx2.Client, change: dict[str, object]) -> None:
+    body = json.dumps({"email": "a@b.co", "amount": 8000} | change).encode()
+    response = client.post("/transaction/initialize", content=body, headers={"content-type": "application/json"})
+    is_sound(response)
+    if response.status_code == 200:
+        is_sound(client.get(f"/transaction/verify/{response.json()['data']['reference']}"))
+        is_sound(client.get("/transaction?perPage=3"))
+
+
+@ANYTHING
+@given(
+    raw=st.binary(max_size=200),
+    kind=st.sampled_from(
+        ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", ""]
+    ),
+)
+def test_initialize_takes_any_bytes(client: httpx2.Client, raw: bytes, kind: str) -> None:
+    is_sound(client.post("/transaction/initialize", content=raw, headers={"content-type": kind}))
+
+
+@ANYTHING
+@given(
+    query=st.dictionaries(
+        st.sampled_from(
+            ["perPage", "page", "next", "previous", "from", "to", "customer", "amount", "status", "use_cursor"]
+        ),
+        st.text(max_size=30),
+    )
+)
+def test_list_takes_any_query(client: httpx2.Client, query: dict[str, str]) -> None:
+    is_sound(client.get("/transaction", params=clean(query)))
+    is_sound(client.get("/bank", params=clean(query)))
+
+
+@ANYTHING
+@given(path=st.text(min_size=1, max_size=40))
+def test_verify_takes_any_reference(client: httpx2.Client, path: str) -> None:
+    quoted = httpx2.QueryParams({"x": clean({"x": path})["x"]})
+    is_sound(client.get(f"/transaction/verify/{str(quoted)[2:]}"))
+
+
+@ANYTHING
+@given(
+    body=st.dictionaries(
+        st.sampled_from(["channel", "card", "phone", "provider", "amount", "outcome", "pin"]),
+        VALUES | st.sampled_from(["card", "mobile_money", "bank_transfer", "ussd", "bank"]),
+    )
+)
+def test_pay_takes_any_values(client: httpx2.Client, body: dict[str, object]) -> None:
+    reference = client.post("/transaction/initialize", json={"email": "a@b.co", "amount": 8000}).json()["data"][
+        "reference"
+    ]
+    is_sound(client.post(f"/_sandbox/transactions/{reference}/pay", content=json.dumps(body).encode()))
+
+
+@ANYTHING
+@given(
+    form=st.dictionaries(
+        st.sampled_from(["channel", "card_number", "expiry", "cvv", "phone", "provider", "amount", "step", "pin"]),
+        st.text(max_size=30) | st.sampled_from(["card", "mobile_money", "bank_transfer"]),
+    )
+)
+def test_checkout_takes_any_form(client: httpx2.Client, payer: httpx2.Client, form: dict[str, str]) -> None:
+    url = client.post("/transaction/initialize", json={"email": "a@b.co", "amount": 8000}).json()["data"][
+        "authorization_url"
+    ]
+    for action in ("pay", "answer", "back", "cancel"):
+        response = payer.post(f"{url}/{action}", data=clean(form))
+        assert response.status_code in (200, 302, 303, 422)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"{",
+        b'{"email": "a@b.co", "amount": NaN}',
+        b'{"email": "a@b.co", "amount": Infinity}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"email":"a@b.co","amount":' + b"9" * 5000 + b"}",
+        b'{"email":"a@b.co","amount":5,"metadata":' + b'{"a":' * 500 + b"1" + b"}" * 500 + b"}",
+        b"[1]",
+        b'"text"',
+    ],
+)
+def test_unreadable_bodies(client: httpx2.Client, raw: bytes) -> None:
+    response = client.post("/transaction/initialize", content=raw, headers={"content-type": "application/json"})
+    assert response.status_code == 400
+    assert response.json()["status"] is False
+
+
+def test_lone_surrogates_and_infinities_round_trip(client: httpx2.Client) -> None:
+    raw = b'{"email":"a@b.co","amount":5,"reference":"odd","metadata":"{\\"a\\": \\"\\\\ud800\\", \\"b\\": 1e999}"}'
+    assert client.post("/transaction/initialize", content=raw).status_code == 200
+    assert client.get("/transaction/verify/odd").json()["data"]["metadata"] == {"a": "\ufffd", "b": None}
+
+
+def clean(values: dict[str, str]) -> dict[str, str]:
+    """What an HTTP client can put on the wire at all."""
+    return {name: value.encode("utf-8", "replace").decode() for name, value in values.items()}
