@@ -58,6 +58,9 @@ class TidyPath:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path = scope["path"]
+            if not path.startswith("/"):
+                # The absolute form that clients send to a proxy: http://api.paystack.co/bank.
+                path = scope["path"] = "/" + path.partition("//")[2].partition("/")[2]
             if "//" in path or (path.endswith("/") and path != "/"):
                 scope["path"] = "/" + "/".join(part for part in path.split("/") if part)
         await self._app(scope, receive, send)

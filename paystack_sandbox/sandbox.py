@@ -4,6 +4,8 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+import httpx2
+
 from paystack_sandbox.clock import Clock
 from paystack_sandbox.faults import Dice, Faults, parse_faults
 from paystack_sandbox.money import CURRENCIES
@@ -126,5 +128,11 @@ def check_configuration(secret_keys: Sequence[str], currencies: Sequence[str], w
 
 
 def check_webhook_url(url: str | None) -> None:
-    if url is not None and not url.startswith(("http://", "https://")):
-        raise InvalidConfiguration(f"webhook URL {url!r} must start with http:// or https://")
+    if url is None:
+        return
+    try:
+        parsed = httpx2.URL(url)
+    except httpx2.InvalidURL as error:
+        raise InvalidConfiguration(f"webhook URL {url!r}: {error}") from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise InvalidConfiguration(f"webhook URL {url!r} must start with http:// or https:// and name a host")

@@ -51,8 +51,10 @@ CREATE TABLE transactions (
     paid_at INTEGER,
     UNIQUE (integration_id, reference_key)
 );
-CREATE INDEX transactions_by_customer ON transactions (customer_id, id);
-CREATE INDEX transactions_by_status ON transactions (integration_id, status, id);
+-- An index ends with the rowid, so each of these gives its rows in the order of their ids.
+CREATE INDEX transactions_by_integration ON transactions (integration_id);
+CREATE INDEX transactions_by_customer ON transactions (customer_id);
+CREATE INDEX transactions_by_status ON transactions (integration_id, status);
 CREATE INDEX transactions_by_reference ON transactions (reference_key);
 
 CREATE TABLE timers (

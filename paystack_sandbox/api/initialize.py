@@ -21,8 +21,26 @@ _ACCESS_CODE_LENGTH = 15
 
 def initialize(call: Call) -> Answer:
     """Create a transaction nobody has paid yet."""
-    body, sandbox, integration = call.body, call.sandbox, call.integration
-    email = read_email(body)
+    email = read_email(call.body)
+    columns = _read_columns(call)
+    state, now = call.sandbox.state, columns["created_at"]
+    try:
+        with state.transaction():
+            columns["customer_id"] = state.customer_id(call.integration.id, email, now)
+            row = state.add_transaction(**columns)
+    except DuplicateReference as error:
+        raise PaystackError("duplicate_reference") from error
+    data = {
+        "authorization_url": call.sandbox.checkout_url(row, call.base_url),
+        "access_code": row.access_code,
+        "reference": row.reference,
+    }
+    return Answer("Authorization URL created", data)
+
+
+def _read_columns(call: Call) -> dict[str, Any]:
+    """The new row, but for its customer. Checked in the order amount, currency, plan, reference, the rest."""
+    body, sandbox = call.body, call.sandbox
     amount = read_amount(body.get("amount"))
     currency = read_currency(call)
     if sandbox.settings.enforce_minimum_amount and amount < CURRENCIES[currency].minimum_minor:
@@ -30,9 +48,9 @@ def initialize(call: Call) -> Answer:
     if body.get("plan"):
         raise PaystackError("plan_not_found")
     reference = read_reference(call) or random_code(_GENERATED_REFERENCE_LENGTH)
-    now = sandbox.clock.now_ms()
-    columns: dict[str, Any] = {
-        "integration_id": integration.id,
+    stringify = sandbox.settings.metadata_numbers_become_strings
+    return {
+        "integration_id": call.integration.id,
         "reference": reference,
         "reference_key": sandbox.reference_key(reference),
         "access_code": random_code(_ACCESS_CODE_LENGTH),
@@ -43,24 +61,10 @@ def initialize(call: Call) -> Answer:
         "channels": json.dumps(_read_channels(body)),
         "callback_url": _read_text(body, "callback_url"),
         "label": _read_text(body, "label"),
-        "metadata": json.dumps(
-            read_metadata(body.get("metadata"), stringify=sandbox.settings.metadata_numbers_become_strings)
-        ),
+        "metadata": json.dumps(read_metadata(body.get("metadata"), stringify=stringify)),
         "gateway_response": NOT_COMPLETED,
-        "created_at": now,
+        "created_at": sandbox.clock.now_ms(),
     }
-    try:
-        with sandbox.state.transaction():
-            columns["customer_id"] = sandbox.state.customer_id(integration.id, email, now)
-            row = sandbox.state.add_transaction(**columns)
-    except DuplicateReference as error:
-        raise PaystackError("duplicate_reference") from error
-    data = {
-        "authorization_url": sandbox.checkout_url(row, call.base_url),
-        "access_code": row.access_code,
-        "reference": row.reference,
-    }
-    return Answer("Authorization URL created", data)
 
 
 def read_email(body: Mapping[str, Any]) -> str:

@@ -1,11 +1,14 @@
 """Whatever a client sends: JSON comes back, never a 500, and the next request is served."""
 
 import json
+import socket
 
 import httpx2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from paystack_sandbox import PaystackSandbox
 
 ANYTHING = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 VALUES = st.recursive(
@@ -112,6 +115,24 @@ def test_unreadable_bodies(client: httpx2.Client, raw: bytes) -> None:
     response = client.post("/transaction/initialize", content=raw, headers={"content-type": "application/json"})
     assert response.status_code == 400
     assert response.json()["status"] is False
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        (b"GET http://api.paystack.co/bank HTTP/1.1", b"200"),
+        (b"OPTIONS * HTTP/1.1", b"404"),
+        (b"TRACE /bank HTTP/1.1", b"404"),
+        (b"GET /static/%2e%2e/state.py HTTP/1.1", b"404"),
+        (b"GET /checkout/%00 HTTP/1.1", b"404"),
+        (b"GET /transaction/verify/%ff?x=%ff HTTP/1.1", b"401"),
+    ],
+)
+def test_odd_request_lines(paystack_sandbox: PaystackSandbox, request_line: bytes, status: bytes) -> None:
+    host, _, port = paystack_sandbox.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(request_line + b"\r\nHost: x\r\n\r\n")
+        assert connection.recv(100).split()[1] == status
 
 
 def test_lone_surrogates_and_infinities_round_trip(client: httpx2.Client) -> None:
