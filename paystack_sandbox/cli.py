@@ -10,6 +10,7 @@ from pathlib import Path
 from paystack_sandbox.money import CURRENCIES
 from paystack_sandbox.sandbox import DEFAULT_SECRET_KEY, InvalidConfiguration, Sandbox
 from paystack_sandbox.server import address_of, build_server, listen
+from paystack_sandbox.settings import Settings
 from paystack_sandbox.state import State, UnusableDataFile
 
 _MAX_PORT = 65535
@@ -46,6 +47,11 @@ def _serve(options: argparse.Namespace) -> None:
             public_url=options.public_url.rstrip("/"),
             seed=options.seed,
             allow_remote_control=options.allow_remote_control,
+            settings=Settings(
+                merchant_name=options.merchant_name,
+                callback_url=options.callback_url,
+                pass_fees_to_payer=options.pass_fees_to_payer,
+            ),
         )
         server = build_server(sandbox, lambda: _say(address, options.webhook_url))
         # The server stops in good order on Ctrl-C and then raises the interrupt again.
@@ -82,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="CODE[,CODE]",
         help=f"currencies the merchant may charge, the default first: {', '.join(CURRENCIES)} (default GHS)",
     )
+    add("--merchant-name", default=Settings().merchant_name, metavar="NAME", help="shown on the checkout")
+    add("--callback-url", metavar="URL", help="where payers return to when a transaction names no callback")
+    add("--pass-fees-to-payer", action="store_true", help="charge Paystack's fee on top of the amount")
     add("--public-url", default="", metavar="URL", help="this server's address as payers' browsers see it")
     add("--seed", type=int, metavar="N", help="make the faults repeatable")
     add(

@@ -91,9 +91,7 @@ class Webhooks:
         if url is None:
             raise NoWebhookUrl
         now = sandbox.clock.now_ms()
-        sandbox.state.update_webhook(
-            webhook_id, url=url, first_attempt_at=now, next_attempt_at=now, delivered=0, retries=0
-        )
+        sandbox.state.update_webhook(webhook_id, url=url, first_attempt_at=now, next_attempt_at=now, retries=0)
         self.wake()
 
     def wake(self) -> None:
