@@ -12,10 +12,13 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from ai_features.billing import settlement
+from ai_features.billing.purchases import CUSTOM
+from ai_features.errors import DATABASE_DOWN
 from ai_features.exceptions import PaystackError
 from ai_features.models import Purchase, PurchaseStatus
+from ai_features.money import to_major
 from ai_features.throttling import allow
-from ai_features.web.pages import own_wallet, page, private
+from ai_features.web.pages import buy_address, own_wallet, page, private
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +36,10 @@ def callback(request: HttpRequest) -> HttpResponse:
         purchase = _look_again(request, purchase)
     wallet = own_wallet(request)
     if wallet is None:
-        return page(request, "callback_stranger", {})
+        return page(request, "callback_stranger", {"own_wallet": None})
     if purchase is None or purchase.wallet_id != wallet.pk:
-        return page(request, "callback_unknown", {"reference": reference}, status=404)
-    return page(request, "callback", _told_to_the_owner(purchase))
+        return page(request, "callback_unknown", {"own_wallet": wallet}, status=404)
+    return page(request, "callback", {"own_wallet": wallet, **_told_to_the_owner(purchase)})
 
 
 def _told_to_the_owner(purchase: Purchase) -> dict[str, object]:
@@ -45,7 +48,13 @@ def _told_to_the_owner(purchase: Purchase) -> dict[str, object]:
         "purchase": purchase,
         "new_balance": settlement.balance_after(purchase) if is_completed else None,
         "refresh_seconds": _refresh_seconds(purchase),
+        "try_again_address": buy_address(_choice_of(purchase)),
     }
+
+
+def _choice_of(purchase: Purchase) -> dict[str, str]:
+    amount = {"custom_amount": str(to_major(purchase.price_minor))} if purchase.package_code == CUSTOM else {}
+    return {"package": purchase.package_code, **amount}
 
 
 def _find(reference: str) -> Purchase | None:
@@ -60,7 +69,7 @@ def _look_again(request: HttpRequest, purchase: Purchase) -> Purchase:
         return purchase
     try:
         return settlement.check(purchase)
-    except (PaystackError, ImproperlyConfigured) as error:
+    except (PaystackError, ImproperlyConfigured, *DATABASE_DOWN) as error:
         # The page says "not confirmed yet", which is the truth, and looks again.
         log.warning("purchase %s could not be checked: %s", purchase.reference, error)
         return purchase

@@ -5,6 +5,8 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 
 from ai_features.billing import AIBillingService
@@ -14,8 +16,9 @@ from ai_features.models import Wallet
 
 def page(request: HttpRequest, name: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
     """One of our pages. A reference in its address is nobody else's business, hence the referrer policy."""
-    shared = {"rules": ai_credits(), "own_wallet": own_wallet(request)}
-    response = render(request, f"ai_features/{name}.html", shared | context, status=status)
+    if "own_wallet" not in context:
+        context = {"own_wallet": own_wallet(request), **context}
+    response = render(request, f"ai_features/{name}.html", {"rules": ai_credits(), **context}, status=status)
     response["Referrer-Policy"] = "same-origin"
     return response
 
@@ -23,6 +26,11 @@ def page(request: HttpRequest, name: str, context: dict[str, Any], status: int =
 def own_wallet(request: HttpRequest) -> Wallet | None:
     user = request.user
     return AIBillingService.wallet(user) if isinstance(user, AbstractBaseUser) else None
+
+
+def buy_address(chosen: dict[str, str]) -> str:
+    """The page with the packages, with this choice made already."""
+    return f"{reverse('ai_features_web:buy')}?{urlencode(chosen)}".removesuffix("?")
 
 
 private = never_cache

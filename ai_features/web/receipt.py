@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from ai_features.models import Purchase
+from ai_features.billing.purchases import CUSTOM
+from ai_features.models import Package, Purchase
 from ai_features.web.pages import own_wallet, page, private
 
 
@@ -13,9 +15,18 @@ from ai_features.web.pages import own_wallet, page, private
 @login_required
 def receipt(request: HttpRequest, reference: str) -> HttpResponse:
     """What was sold, for whom and how it was paid; the owner's only."""
+    wallet = own_wallet(request)
     if not reference.isprintable():
         raise Http404
-    purchase = Purchase.objects.filter(wallet=own_wallet(request), reference=reference).first()
+    purchase = Purchase.objects.filter(wallet=wallet, reference=reference).first()
     if purchase is None:
         raise Http404
-    return page(request, "receipt", {"purchase": purchase})
+    context = {"own_wallet": wallet, "purchase": purchase, "package_name": _package_name(purchase.package_code)}
+    return page(request, "receipt", context)
+
+
+def _package_name(code: str) -> str:
+    """The name it has today; the code, where staff has deleted it."""
+    if code == CUSTOM:
+        return _("Your own amount")
+    return Package.objects.filter(code=code).values_list("name", flat=True).first() or code

@@ -1,38 +1,52 @@
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 from django.contrib.auth.decorators import login_required
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from ai_features.models import LedgerEntry
 from ai_features.web.pages import own_wallet, page, private
 
 ENTRIES_A_PAGE = 25
-PURCHASES_SHOWN = 10
+PURCHASES_A_PAGE = 10
+LOTS_SHOWN = 10
+
+Row = TypeVar("Row", bound=Model)
 
 
 @private
 @require_safe
 @login_required
 def wallet(request: HttpRequest) -> HttpResponse:
-    """Balance, what expires, and the history by keyset: page 1,000 costs what page 1 costs."""
+    """Balance, what expires, and two histories by keyset: page 1,000 costs what page 1 costs."""
     mine = own_wallet(request)
     assert mine is not None
-    before = request.GET.get("before", "")
-    entries = _entries(mine.entries.select_related("purchase"), before)
-    context = {
-        "wallet": mine,
-        "lots": mine.lots.filter(remaining__gt=0, expires_at__gt=timezone.now()).order_by("expires_at", "id")[:10],
-        "entries": entries[:ENTRIES_A_PAGE],
-        "older": entries[ENTRIES_A_PAGE - 1].pk if len(entries) > ENTRIES_A_PAGE else None,
-        "purchases": None if before else mine.purchases.order_by("-id")[:PURCHASES_SHOWN],
-    }
+    before, purchases_before = (_key(request, name) for name in ("before", "purchases_before"))
+    is_first = before is None and purchases_before is None
+    context: dict[str, Any] = {"own_wallet": mine, "is_first": is_first}
+    if is_first:
+        lots = mine.lots.filter(remaining__gt=0, expires_at__gt=timezone.now())
+        context["lots"] = lots.order_by("expires_at", "id")[:LOTS_SHOWN]
+    if before is None:
+        purchases, older = _newest(mine.purchases.all(), purchases_before, PURCHASES_A_PAGE)
+        context |= {"purchases": purchases, "older_purchases": older}
+    if purchases_before is None:
+        entries, older = _newest(mine.entries.select_related("purchase"), before, ENTRIES_A_PAGE)
+        context |= {"entries": entries, "older_entries": older}
     return page(request, "wallet", context)
 
 
-def _entries(entries: QuerySet[LedgerEntry], before: str) -> list[LedgerEntry]:
-    if before.isascii() and before.isdigit() and len(before) < 19:
-        entries = entries.filter(pk__lt=int(before))
-    return list(entries.order_by("-pk")[: ENTRIES_A_PAGE + 1])
+def _key(request: HttpRequest, name: str) -> int | None:
+    value = request.GET.get(name, "")
+    return int(value) if value.isascii() and value.isdigit() and 0 < len(value) < 19 else None
+
+
+def _newest(rows: QuerySet[Row], before: int | None, count: int) -> tuple[list[Row], int | None]:
+    """The next `count` rows, and the key that the page after them starts from."""
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
+    found = list(rows.order_by("-pk")[: count + 1])
+    return found[:count], found[count - 1].pk if len(found) > count else None

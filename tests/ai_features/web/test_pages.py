@@ -5,6 +5,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.contrib.staticfiles import finders
 from django.test import Client
+from django.urls import resolve
 
 from ai_features.billing import AIBillingService
 from ai_features.billing.settlement import settle
@@ -12,6 +13,10 @@ from ai_features.models import Package, Purchase, Wallet
 from tests.paystack_facts import facts
 
 WIRE_LIMIT_BYTES = 30_000
+
+
+def wire_bytes(page: str) -> int:
+    return len(page.encode()) + Path(finders.find("ai_features/pages.css")).stat().st_size
 
 
 @pytest.fixture
@@ -30,6 +35,10 @@ def test_wallet_shows_balance_expiry_and_history(browser: Client, settled: Purch
         f"/credits/purchases/{settled.reference}/",
     ):
         assert words in page
+
+
+def test_empty_wallet_is_an_ordinary_page(browser: Client) -> None:
+    assert "Nothing yet" in browser.get("/credits/wallet/").content.decode()
 
 
 def test_debt_and_held_are_shown_plainly(browser: Client, wallet: Wallet) -> None:
@@ -55,15 +64,68 @@ def test_history_goes_on_by_key_at_constant_cost(
     assert len(seen) == 60
 
 
-@pytest.mark.parametrize("before", ["x", "-1", "9" * 30, "²", "0"])
-def test_odd_page_key_is_an_ordinary_page(browser: Client, before: str) -> None:
-    assert browser.get("/credits/wallet/", {"before": before}).status_code == 200
+def test_every_purchase_can_be_found_again(browser: Client, purchase: Purchase) -> None:
+    for number in range(25):
+        purchase.pk, purchase.reference = None, f"AI-CREDIT-1-{number:02}"
+        purchase.save(force_insert=True)
+    address, seen = "/credits/wallet/", set()
+    while address:
+        page = browser.get(address).content.decode()
+        seen |= set(re.findall(r"AI-CREDIT-1-\d\d", page))
+        following = re.search(r"\?purchases_before=\d+", page)
+        address = f"/credits/wallet/{following[0]}" if following else ""
+    assert len(seen) == 25
+
+
+@pytest.mark.parametrize("name", ["before", "purchases_before"])
+@pytest.mark.parametrize("key", ["", "x", "-1", "9" * 30, "²", "0"])
+def test_odd_page_key_is_an_ordinary_page(browser: Client, name: str, key: str) -> None:
+    assert browser.get("/credits/wallet/", {name: key}).status_code == 200
 
 
 def test_receipt_has_what_an_accountant_wants(browser: Client, settled: Purchase) -> None:
     page = browser.get(f"/credits/purchases/{settled.reference}/").content.decode()
-    for words in (settled.reference, "GHS 80.00", "80 + 20 bonus", "ama@example.com", "card", "Completed"):
+    for words in (
+        settled.reference,
+        "GHS 80.00",
+        "80 + 20 bonus",
+        "ama@example.com",
+        "Card",
+        "Completed",
+        "Value pack",
+    ):
         assert words in page
+
+
+def test_receipt_has_a_line_for_each_tax(browser: Client, purchase: Purchase) -> None:
+    Purchase.objects.update(tax_lines=[{"name": "<i>VAT", "rate": "0.025", "amount_minor": 200}])
+    page = browser.get(f"/credits/purchases/{purchase.reference}/").content.decode()
+    assert "&lt;i&gt;VAT 2.5%" in page
+    assert "GHS 2.00" in page
+
+
+@pytest.mark.parametrize(
+    ("status", "address", "words"),
+    [
+        ("failed", "https://checkout.paystack.com/x", "says: <q>&lt;b&gt;no</q>"),
+        ("failed", "", "could not be opened"),
+        ("abandoned", "", "not paid in time"),
+        ("review", "", "Our staff is looking at it"),
+    ],
+)
+def test_receipt_says_why_nothing_was_added(
+    browser: Client, purchase: Purchase, status: str, address: str, words: str
+) -> None:
+    Purchase.objects.update(status=status, status_reason="<b>no", authorization_url=address)
+    page = browser.get(f"/credits/purchases/{purchase.reference}/").content.decode()
+    assert words in page
+    assert page.count("&lt;b&gt;no") == (1 if address else 0)
+
+
+def test_receipt_of_a_deleted_package_shows_its_code(browser: Client, settled: Purchase) -> None:
+    Package.objects.all().delete()
+    page = browser.get(f"/credits/purchases/{settled.reference}/").content.decode()
+    assert "<td>value</td>" in page
 
 
 def test_unpaid_purchase_can_be_continued(browser: Client, purchase: Purchase) -> None:
@@ -97,13 +159,57 @@ def test_login_leads_nowhere_else(buyer: User) -> None:
     assert Client().post("/accounts/login/", form).headers["Location"] == "/credits/"
 
 
-@pytest.mark.parametrize("address", ["/credits/", "/payment/callback", "/credits/wallet/", "/credits/purchases/{}/"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/credits/",
+        "/payment/callback",
+        "/payment/callback?reference={}",
+        "/credits/wallet/",
+        "/credits/purchases/{}/",
+        "/accounts/login/",
+        "/nowhere/",
+    ],
+)
 def test_pages_are_small_plain_and_offline(browser: Client, settled: Purchase, address: str) -> None:
-    page = browser.get(address.format(settled.reference)).content.decode()
-    style = Path(finders.find("ai_features/pages.css")).stat().st_size
-    assert len(page.encode()) + style < WIRE_LIMIT_BYTES
+    page = browser.get(address.format(settled.reference), follow=True).content.decode()
+    assert wire_bytes(page) < WIRE_LIMIT_BYTES
     assert not re.search(r"<script|<style|\sstyle=|\son\w+=", page)
-    assert not re.search(r'(?:src|href)="https?://(?!127)', page)
+    assert not re.search(r'(?:src|href|action)="(?:https?:)?//', page)
+    assert '<html lang="en">' in page
+
+
+def test_longest_wallet_is_small(browser: Client, settled: Purchase) -> None:
+    for number in range(40):
+        AIBillingService.grant(settled.wallet, "1234567.123456", reason="A reason of ordinary length, ticket 4711")
+        settled.pk, settled.reference = None, f"AI-CREDIT-1700000001-0123456789abcd{number:02}"
+        settled.save(force_insert=True)
+    assert wire_bytes(browser.get("/credits/wallet/").content.decode()) < WIRE_LIMIT_BYTES
+
+
+@pytest.mark.parametrize(
+    ("address", "count"), [("/credits/", 4), ("/credits/wallet/", 6), ("/credits/purchases/{}/", 5)]
+)
+def test_pages_cost_few_queries(
+    browser: Client, settled: Purchase, address: str, count: int, django_assert_max_num_queries
+) -> None:
+    with django_assert_max_num_queries(count):
+        browser.get(address.format(settled.reference))
+
+
+@pytest.mark.parametrize("address", ["/credits/", "/payment/callback", "/payment/callback/"])
+def test_pages_that_ask_paystack_stay_out_of_atomic_requests(address: str) -> None:
+    assert "default" in resolve(address).func._non_atomic_requests
+
+
+def test_host_may_log_in_elsewhere(browser: Client, settings) -> None:
+    settings.ROOT_URLCONF, settings.LOGIN_URL = "tests.ai_features.web.only_pages", "/enter/"
+    assert 'href="/enter/?next=/credits/"' in Client().get("/credits/").content.decode()
+    assert "Log out" not in browser.get("/credits/").content.decode()
+
+
+def test_login_page_does_not_lead_to_itself(db: None) -> None:
+    assert 'href="/accounts/login' not in Client().get("/accounts/login/?next=/credits/").content.decode()
 
 
 def test_names_from_staff_are_escaped(browser: Client, db: None) -> None:
