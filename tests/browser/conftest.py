@@ -17,6 +17,12 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PHONE = {"width": 360, "height": 740}
 
 
+def log_in(page: Page) -> None:
+    page.get_by_label("Username").fill("demo")
+    page.get_by_label("Password").fill("demo")
+    page.get_by_role("button", name="Log in").click()
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     if CHROMIUM is None and not os.environ.get("CI"):
@@ -43,14 +49,12 @@ def site(transactional_db: None, live_server: Any, paystack_sandbox: PaystackSan
 
 @pytest.fixture
 def page(chromium: Browser, site: str, paystack_sandbox: PaystackSandbox) -> Iterator[Page]:
-    """A phone's browser, logged in, on the page with the packages."""
-    context = chromium.new_context(viewport=PHONE)  # type: ignore[arg-type]
+    """A phone's browser, logged in, on the page with the packages; without JavaScript, which no page needs."""
+    context = chromium.new_context(viewport=PHONE, java_script_enabled=False)  # type: ignore[arg-type]
     page = context.new_page()
     page.set_default_timeout(15_000)
     page.goto(f"{site}/accounts/login/")
-    page.get_by_label("Username").fill("demo")
-    page.get_by_label("Password").fill("demo")
-    page.get_by_role("button", name="Log in").click()
+    log_in(page)
     page.wait_for_url("**/credits/")
     yield page
     context.close()

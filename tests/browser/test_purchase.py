@@ -5,6 +5,7 @@ from playwright.sync_api import Page, expect
 
 from ai_features.models import LedgerEntry, Purchase
 from paystack_sandbox import PaystackSandbox
+from tests.browser.conftest import PHONE, log_in
 
 DONE = "100 credits added! New balance: 145.5"
 
@@ -64,22 +65,50 @@ def test_mobile_money_approved_late(checkout: Page, site: str) -> None:
     expect(phone.get_by_role("heading", name=DONE)).to_be_visible()
 
 
-def test_cancel_charges_nothing(checkout: Page) -> None:
+def test_cancel_charges_nothing_and_leads_back_to_the_shop(checkout: Page, site: str) -> None:
     checkout.get_by_role("button", name="Cancel payment").or_(
         checkout.get_by_role("link", name="Cancel payment")
     ).first.click()
-    checkout.wait_for_load_state()
+    checkout.wait_for_url(f"{site}/credits/**")
     assert Purchase.objects.get().status == "pending"
     assert LedgerEntry.objects.count() == 1
 
 
-def test_back_and_buy_again_is_a_second_purchase(checkout: Page, site: str) -> None:
+def test_back_button_and_another_click_pays_once(checkout: Page, paystack_sandbox: PaystackSandbox) -> None:
+    checkout.go_back()
+    checkout.get_by_role("button", name="Buy Value pack").click()
+    checkout.wait_for_url(f"{paystack_sandbox.url}/checkout/**")
+    pay_by_card(checkout, "4084084084084081", "408")
+    expect(checkout.get_by_role("heading", name=DONE)).to_be_visible()
+    assert Purchase.objects.filter(status="completed").count() == 1
+
+
+def test_back_button_after_paying_buys_nothing_twice(checkout: Page, site: str) -> None:
+    pay_by_card(checkout, "4084084084084081", "408")
+    expect(checkout.get_by_role("heading", name=DONE)).to_be_visible()
+    checkout.go_back()
+    checkout.goto(f"{site}/credits/wallet/")
+    checkout.get_by_role("link", name="100 credits").click()
+    expect(checkout.get_by_role("heading", name="Receipt")).to_be_visible()
+    assert Purchase.objects.count() == 1
+
+
+def test_buying_again_is_a_second_purchase(checkout: Page, site: str) -> None:
     pay_by_card(checkout, "4084084084084081", "408")
     expect(checkout.get_by_role("heading", name=DONE)).to_be_visible()
     checkout.goto(f"{site}/credits/")
     checkout.get_by_role("button", name="Buy Starter").click()
     checkout.wait_for_url("**/checkout/**")
     assert Purchase.objects.count() == 2
+
+
+def test_enter_in_the_amounts_field_buys_that_amount(page: Page, paystack_sandbox: PaystackSandbox) -> None:
+    page.get_by_label("Card", exact=True).check()
+    page.get_by_label("Amount in GHS").fill("12.34")
+    page.get_by_label("Amount in GHS").press("Enter")
+    page.wait_for_url(f"{paystack_sandbox.url}/checkout/**")
+    bought = Purchase.objects.get()
+    assert (bought.package_code, bought.amount_minor, bought.payment_method) == ("custom", 1234, "card")
 
 
 def test_webhook_alone_brings_the_credits(checkout: Page, paystack_sandbox: PaystackSandbox) -> None:
@@ -92,7 +121,23 @@ def test_webhook_alone_brings_the_credits(checkout: Page, paystack_sandbox: Pays
     assert (settled.status, settled.settled_by) == ("completed", "webhook")
 
 
-@pytest.mark.parametrize("path", ["/credits/", "/credits/wallet/", "/accounts/login/", "/payment/callback"])
-def test_page_fits_a_phone(page: Page, site: str, path: str) -> None:
-    page.goto(f"{site}{path}")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+def test_every_page_fits_a_phone(checkout: Page, site: str) -> None:
+    bought = Purchase.objects.get()
+    Purchase.objects.update(status="failed", status_reason="LOW_BALANCE_OR_PAYEE_LIMIT_REACHED_OR_NOT_ALLOWED")
+    result, receipt = f"/payment/callback?reference={bought.reference}", f"/credits/purchases/{bought.reference}/"
+    for path in ("/credits/", "/credits/wallet/", result, receipt, "/payment/callback", "/nowhere/"):
+        checkout.goto(f"{site}{path}")
+        assert checkout.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
+
+
+def test_log_out_and_back_to_the_result(checkout: Page, site: str, paystack_sandbox: PaystackSandbox) -> None:
+    """The buyer comes back in a browser that does not know them."""
+    reference = Purchase.objects.get().reference
+    checkout.goto(f"{site}/credits/")
+    checkout.get_by_role("button", name="Log out").click()
+    paystack_sandbox.pay(reference, channel="bank_transfer")
+    checkout.goto(f"{site}/payment/callback?trxref={reference}&reference={reference}")
+    expect(checkout.get_by_role("heading", name="Thank you")).to_be_visible()
+    checkout.get_by_role("main").get_by_role("link", name="Log in").click()
+    log_in(checkout)
+    expect(checkout.get_by_role("heading", name=DONE)).to_be_visible()
