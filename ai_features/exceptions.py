@@ -182,7 +182,7 @@ class PaystackKeyRefused(PaystackError):
 
 class PaystackRefused(PaystackError):
     code = "paystack_refused"
-    default_message = "Paystack refused this request."
+    default_message = "Paystack refused this payment. Try another package or way to pay, or tell the site's staff."
 
 
 class TransactionNotFound(PaystackRefused):

@@ -86,7 +86,7 @@ def wants_sandbox() -> bool:
 
 
 def ensure_free(port: int, variable: str) -> None:
-    """The web server shares a port with another that does so too, and half of the requests would go there."""
+    """Say so before anything is started and half of it fails."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -113,8 +113,9 @@ def make_logins() -> None:
 
 
 def web_command(port: int) -> list[str]:
-    server = [sys.executable, "-m", "granian", "--interface", "wsgi", "--blocking-threads", "16"]
-    return [*server, "--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "app.wsgi:application"]
+    """One process with threads: whatever stops it leaves no worker behind that holds the port."""
+    server = [sys.executable, "-m", "waitress", "--threads=16"]
+    return [*server, f"--listen=127.0.0.1:{port}", "app.wsgi:application"]
 
 
 def sandbox_command(port: int, key: str, webhook_url: str, data: Path) -> list[str]:
