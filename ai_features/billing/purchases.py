@@ -108,11 +108,14 @@ def start(wallet: Wallet, buyer: AbstractBaseUser, order: Order) -> Purchase:
     IdempotencyConflict, PurchaseInProgress, or a PaystackError, after which the purchase is kept as `failed` and its
     key is free again.
     """
-    if order.payment_method and order.payment_method not in ai_credits().payment_methods:
-        raise PaymentMethodUnknown(f"Choose one of: {', '.join(ai_credits().payment_methods)}.")
-    email = usable_email(buyer)
-    purchase, is_new = _record(wallet, buyer, email, quote(order), order)
-    return _open_checkout(purchase, order) if is_new else _wait_for_checkout(purchase)
+    purchase = _started_before(wallet, order)
+    if purchase is None:
+        if order.payment_method and order.payment_method not in ai_credits().payment_methods:
+            raise PaymentMethodUnknown(f"Choose one of: {', '.join(ai_credits().payment_methods)}.")
+        purchase, is_new = _record(wallet, buyer, usable_email(buyer), quote(order), order)
+        if is_new:
+            return _open_checkout(purchase, order)
+    return _wait_for_checkout(purchase)
 
 
 def usable_email(buyer: AbstractBaseUser) -> str:
@@ -173,6 +176,24 @@ def _quote_custom(amount: Decimal | None) -> Quote:
     )
 
 
+def _started_before(wallet: Wallet, order: Order) -> Purchase | None:
+    """What the key brought about earlier, whatever has become of package, price or address since."""
+    if order.idempotency_key is None:
+        return None
+    purchase = Purchase.objects.filter(wallet=wallet, idempotency_key=order.idempotency_key).first()
+    if purchase is not None:
+        _refuse_other_request(purchase, order)
+        if _was_orphaned(purchase):
+            fail(purchase.reference, "The checkout was never opened.")
+            return None
+    return purchase
+
+
+def _refuse_other_request(purchase: Purchase, order: Order) -> None:
+    if purchase.fingerprint != order.fingerprint:
+        raise IdempotencyConflict(reference=purchase.reference)
+
+
 def _record(wallet: Wallet, buyer: AbstractBaseUser, email: str, quoted: Quote, order: Order) -> tuple[Purchase, bool]:
     sold = {
         "reference": new_reference(),
@@ -195,11 +216,7 @@ def _record(wallet: Wallet, buyer: AbstractBaseUser, email: str, quoted: Quote, 
         purchase, is_new = Purchase.objects.get_or_create(
             wallet=wallet, idempotency_key=order.idempotency_key, defaults=sold
         )
-    if purchase.fingerprint != order.fingerprint:
-        raise IdempotencyConflict(reference=purchase.reference)
-    if not is_new and _was_orphaned(purchase):
-        fail(purchase.reference, "The checkout was never opened.")
-        return _record(wallet, buyer, email, quoted, order)
+    _refuse_other_request(purchase, order)
     return purchase, is_new
 
 

@@ -1,11 +1,14 @@
+from datetime import timedelta
 from typing import Any
 
 import httpx2
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, transaction
+from django.utils import timezone
 from rest_framework.test import APIClient
 
+from ai_features.billing import AIBillingService
 from ai_features.models import Package, Purchase
 from paystack_sandbox import PaystackSandbox
 
@@ -110,6 +113,28 @@ def test_same_key_brings_the_same_checkout_back(api: APIClient, sandbox: Paystac
     assert first["reference"] == second["reference"]
     assert first["authorization_url"] == second["authorization_url"]
     assert Purchase.objects.count() == 1
+
+
+def test_repeat_does_not_mind_what_changed_since(api: APIClient, sandbox: PaystackSandbox) -> None:
+    first = buy(api, package="value", key="click-1").json()
+    Package.objects.update(is_active=False)
+    User.objects.update(email="")
+    assert buy(api, package="value", key="click-1").json() == first
+
+
+def test_start_cut_off_by_a_crash_is_replaced_when_the_key_comes_again(
+    api: APIClient, sandbox: PaystackSandbox
+) -> None:
+    lost = buy(api, package="value", key="click-1").json()["reference"]
+    Purchase.objects.update(authorization_url="", created_at=timezone.now() - timedelta(seconds=61))
+    again = buy(api, package="value", key="click-1").json()["reference"]
+    assert again != lost
+    assert Purchase.objects.get(reference=lost).status == "failed"
+
+
+def test_purchase_inside_a_hosts_own_transaction_is_refused(buyer: User, sandbox: PaystackSandbox) -> None:
+    with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
+        AIBillingService.purchase_credits(buyer, "value")
 
 
 def test_same_key_for_another_request_conflicts(api: APIClient, sandbox: PaystackSandbox) -> None:
