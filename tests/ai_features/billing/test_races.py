@@ -16,6 +16,7 @@ from ai_features.billing import AIBillingService
 from ai_features.models import LedgerEntry, Purchase, Wallet, WebhookEvent
 from paystack_sandbox import PaystackSandbox
 from tests.ai_features.api.conftest import CARD
+from tests.laws import assert_laws
 from tests.paystack_facts import charge_success, sign
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,7 +60,7 @@ def started(buyer: User, sandbox: PaystackSandbox) -> Purchase:
 def test_the_same_webhook_eight_times_at_once(purchase: Purchase, wallet: Wallet) -> None:
     answers = at_once(*[lambda: webhook(purchase)] * 8)
     assert {answer.status_code for answer in answers} == {200}
-    wallet.refresh_from_db()
+    assert_laws(wallet)
     assert (wallet.balance, LedgerEntry.objects.count(), WebhookEvent.objects.count()) == (100_000_000, 2, 8)
     assert set(WebhookEvent.objects.values_list("outcome", flat=True)) == {"completed"}
 
@@ -102,7 +103,7 @@ def test_two_purchases_of_one_wallet_settle_at_once(purchase: Purchase, wallet: 
     second.pk, second.reference = None, "AI-CREDIT-1700000000-second"
     second.save()
     at_once(*[lambda p=p: webhook(p) for p in (purchase, second) for _ in range(3)])
-    wallet.refresh_from_db()
+    assert_laws(wallet)
     assert wallet.balance == 200_000_000
     assert sorted(LedgerEntry.objects.values_list("balance_after", flat=True))[-1] == 200_000_000
 
@@ -127,5 +128,6 @@ def test_sqlite_in_its_default_mode_credits_once_too(purchase: Purchase, wallet:
     finally:
         connections.settings["default"]["OPTIONS"]["transaction_mode"] = "IMMEDIATE"
     assert {answer.status_code for answer in answers} == {200}
-    wallet.refresh_from_db()
+    assert set(WebhookEvent.objects.values_list("outcome", flat=True)) == {"completed"}
+    assert_laws(wallet)
     assert wallet.balance == 100_000_000

@@ -10,6 +10,7 @@ from ai_features.billing.settlement import balance_after, settle
 from ai_features.exceptions import PurchaseNotFound
 from ai_features.models import EntryKind, LedgerEntry, Lot, Purchase, PurchaseStatus, SettledBy, Wallet
 from ai_features.signals import payment_needs_review, purchase_completed, purchase_failed
+from tests.laws import assert_laws
 from tests.paystack_facts import facts
 
 WEBHOOK = SettledBy.WEBHOOK
@@ -44,7 +45,7 @@ def test_credits_never_expire_where_the_host_says_so(purchase: Purchase, wallet:
 def test_settling_again_changes_nothing(purchase: Purchase, wallet: Wallet) -> None:
     for settled_by in (WEBHOOK, SettledBy.RETURN, SettledBy.RECONCILE):
         settled = settle(purchase.reference, facts(purchase), settled_by=settled_by)
-    wallet.refresh_from_db()
+    assert_laws(wallet)
     assert (wallet.balance, settled.settled_by) == (100_000_000, "webhook")
     assert LedgerEntry.objects.count() == 2
 
@@ -52,6 +53,7 @@ def test_settling_again_changes_nothing(purchase: Purchase, wallet: Wallet) -> N
 def test_balance_after_is_the_same_after_later_credits(purchase: Purchase, wallet: Wallet) -> None:
     settled = settle(purchase.reference, facts(purchase), settled_by=WEBHOOK)
     AIBillingService.grant(wallet, 7, reason="trial")
+    assert_laws(wallet)
     assert balance_after(settled) == 100_000_000
 
 
