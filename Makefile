@@ -24,6 +24,7 @@ check: .venv/dev
 	HTTPS=true SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 	  PAYSTACK_SECRET_KEY=sk_test_check $(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+	$(BIN)/pytest -q tests/docs
 
 format: .venv/dev
 	$(BIN)/ruff check --fix
