@@ -16,6 +16,7 @@ from django.utils.module_loading import import_string
 from ai_features.conf import KEYS, PAYMENT_METHODS, ai_credits
 from ai_features.exceptions import AICreditsError
 from ai_features.money import CURRENCIES, to_minor
+from ai_features.paystack.service import is_this_machine
 
 Apps = Sequence[AppConfig] | None
 
@@ -56,7 +57,7 @@ def base_url(app_configs: Apps, **_: Any) -> list[CheckMessage]:
     address = urlsplit(getattr(settings, "PAYSTACK_BASE_URL", "https://api.paystack.co"))
     if address.scheme not in ("http", "https") or not address.hostname:
         return [Error("PAYSTACK_BASE_URL is not an http(s) address.", id="ai_features.E005")]
-    if address.scheme == "http" and not _is_local(address.hostname):
+    if address.scheme == "http" and not is_this_machine(address.hostname):
         hint = "Use https: the secret key is in every request."
         return [Error("PAYSTACK_BASE_URL would send the secret key in the clear.", hint=hint, id="ai_features.E006")]
     return []
@@ -103,10 +104,3 @@ def _problems() -> Iterator[str]:
 def _did_you_mean(key: str) -> str:
     close = difflib.get_close_matches(str(key).upper(), KEYS, n=1)
     return f"Did you mean {close[0]}?" if close else f"Known are: {', '.join(KEYS)}."
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -290,11 +290,11 @@ def _refuse_unsafe_address(base_url: str, key: SecretKey) -> None:
         raise ImproperlyConfigured("PAYSTACK_BASE_URL is not an http(s) address.")
     if address.userinfo:
         raise ImproperlyConfigured("PAYSTACK_BASE_URL has a user or password in it. Leave it out.")
-    if address.scheme == "http" and key.is_usable and key.mode == "live" and not _is_this_machine(address.host):
+    if address.scheme == "http" and key.is_usable and key.mode == "live" and not is_this_machine(address.host):
         raise ImproperlyConfigured("PAYSTACK_BASE_URL would send a live key in the clear. Use https.")
 
 
-def _is_this_machine(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:
