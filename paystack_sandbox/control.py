@@ -13,11 +13,12 @@ from starlette.routing import Route
 
 from paystack_sandbox import charging, guard
 from paystack_sandbox.api.endpoint import json_response
+from paystack_sandbox.api.operations import ROUTES
 from paystack_sandbox.api.pages import read_id
 from paystack_sandbox.bodies import parse_json_object, raw_body
 from paystack_sandbox.clock import MAX_ADVANCE_SECONDS, iso
 from paystack_sandbox.errors import PaystackError
-from paystack_sandbox.faults import InvalidFaults
+from paystack_sandbox.faults import InvalidFaults, check_operations, operation_name, parse_faults
 from paystack_sandbox.payments import MOBILE_MONEY_ENDINGS, InvalidInstrument, read_instrument
 from paystack_sandbox.present import sandbox_view
 from paystack_sandbox.sandbox import Sandbox
@@ -26,6 +27,7 @@ from paystack_sandbox.testdata import TEST_CARDS
 from paystack_sandbox.webhooks import NoWebhookUrl
 
 MAX_LISTED_WEBHOOKS = 1000
+OPERATIONS = frozenset(operation_name(route.method, route.path) for route in ROUTES)
 _UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 _EARLIER_ANSWERS = ("pin", "otp", "phone", "birthday", "bank_page")
 
@@ -212,6 +214,7 @@ async def put_faults(sandbox: Sandbox, request: Request) -> Response:
     """Replace the faults; what is left out is off."""
     body = parse_json_object(await raw_body(request))
     try:
+        check_operations(parse_faults(body, 0), OPERATIONS)
         return json_response(200, sandbox.set_faults(body).as_json())
     except InvalidFaults as error:
         raise Refused(422, str(error)) from error

@@ -44,7 +44,8 @@ class Sandbox:
         self.seed = seed if seed is not None else random.SystemRandom().randrange(2**31)
         self.clock = Clock(state.load("clock_offset_ms") or 0)
         stored_faults = state.load("faults")
-        self.dice = Dice(parse_faults(stored_faults, self.seed) if stored_faults else Faults(seed=self.seed))
+        faults = parse_faults(stored_faults, self.seed) if stored_faults else Faults(seed=self.seed)
+        self.dice = Dice(faults, state.load("faults_since_ms") or 0)
         self.webhooks = Webhooks(self)
         self._integration_ids = {key: state.put_integration(key, currencies, webhook_url) for key in secret_keys}
         self._integrations: dict[str, Integration] = {}
@@ -95,8 +96,9 @@ class Sandbox:
     def set_faults(self, body: Any) -> Faults:
         """Replace the faults. Raises InvalidFaults and changes nothing."""
         faults = parse_faults(body, self.seed)
-        self.dice = Dice(faults)
+        self.dice = Dice(faults, self.clock.now_ms())
         self.state.save("faults", faults.as_json())
+        self.state.save("faults_since_ms", self.dice.since_ms)
         return faults
 
     def reset(self) -> None:

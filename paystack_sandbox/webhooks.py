@@ -67,13 +67,13 @@ class Webhooks:
         )
         if integration.webhook_url is None:
             return
-        due = now + sandbox.dice.webhook_delay_ms(webhook_id) + self._hold_ms(webhook_id)
+        due = now + sandbox.dice.webhook_delay_ms(webhook_id, event) + self._hold_ms(webhook_id, event)
         sandbox.state.update_webhook(webhook_id, first_attempt_at=due, next_attempt_at=due)
         self.wake()
 
-    def _hold_ms(self, webhook_id: int) -> int:
+    def _hold_ms(self, webhook_id: int, event: str) -> int:
         """With `reorder`, every other event waits until the one after it was sent, or a moment at most."""
-        if not self._sandbox.dice.faults.webhook.reorder:
+        if not self._sandbox.dice.reorders(event):
             return 0
         if self._held is None:
             self._held = webhook_id
@@ -157,7 +157,9 @@ class Webhooks:
         self._wake.set()
 
     async def _deliver(self, client: httpx2.AsyncClient, webhook: Webhook) -> None:
-        trouble = self._sandbox.dice.webhook_attempt(webhook.id, webhook.retries)
+        trouble = self._sandbox.dice.webhook_attempt(
+            webhook.id, webhook.retries, webhook.event, self._sandbox.clock.now_ms()
+        )
         async with self._slots:
             copies = 2 if trouble.doubled and not trouble.dropped else 1
             sent = [self._send(client, webhook, trouble) for _ in range(copies)]
@@ -170,8 +172,10 @@ class Webhooks:
         fault = trouble.describe()
         if trouble.dropped:
             return Attempt(at, None, "dropped on the way", None, fault)
+        if trouble.receiver_down:
+            return Attempt(at, None, "ConnectError: the receiver is down", None, fault)
         integration = sandbox.state.integration(webhook.integration_id)
-        signed = signature(webhook.body, integration.secret_key)
+        signed = signature(webhook.body, trouble.signing_key or integration.secret_key)
         if trouble.signature_corrupted:
             signed = signed[:-1] + ("0" if signed[-1] != "0" else "1")
         url = integration.webhook_url or webhook.url

@@ -1,18 +1,19 @@
 """From HTTP to an operation and back: key, body, faults, envelope, headers."""
 
-import asyncio
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from paystack_sandbox import trouble
 from paystack_sandbox.api.call import Call, Route
 from paystack_sandbox.bodies import read_body
-from paystack_sandbox.connection import cut
 from paystack_sandbox.errors import NotInSandbox, PaystackError
+from paystack_sandbox.faults import operation_name
 from paystack_sandbox.sandbox import Sandbox
 from paystack_sandbox.state import Integration
 
@@ -22,18 +23,10 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def endpoint(route: Route) -> Endpoint:
     """The Starlette endpoint of one operation."""
 
+    operation = operation_name(route.method, route.path)
+
     async def serve(request: Request) -> Response:
-        sandbox: Sandbox = request.app.state.sandbox
-        trouble = sandbox.dice.api_call()
-        if trouble.latency_seconds:
-            await asyncio.sleep(trouble.latency_seconds)
-        if trouble.never_answers:
-            await asyncio.sleep(sandbox.settings.fault_hold_seconds)
-            return await cut(request)
-        if trouble.status is not None:
-            return json_response(trouble.status, {"status": False, "message": "Simulated fault"})
-        response = await _perform(route, sandbox, request)
-        return await cut(request) if trouble.cut_after_commit else response
+        return await trouble.meet(operation, request, partial(_perform, route, request.app.state.sandbox, request))
 
     return serve
 

@@ -113,6 +113,119 @@ def test_silence_ends_with_a_cut_connection() -> None:
             httpx2.get(f"{sandbox.url}/bank")
 
 
+def test_cut_before_the_work_is_done(client: httpx2.Client, paystack_sandbox: PaystackSandbox) -> None:
+    paystack_sandbox.set_faults({"api": {"drop_before_commit": 1}})
+    with pytest.raises((httpx2.RemoteProtocolError, httpx2.ReadError)):
+        client.post("/transaction/initialize", json=NEW | {"reference": "undone"})
+    paystack_sandbox.set_faults({})
+    assert client.get("/transaction/verify/undone").status_code == 400
+
+
+def test_html_instead_of_json(client: httpx2.Client, paystack_sandbox: PaystackSandbox) -> None:
+    paystack_sandbox.set_faults({"api": {"html_rate": 1, "status": 502}})
+    answer = client.get("/transaction")
+    assert (answer.status_code, answer.headers["content-type"]) == (502, "text/html; charset=utf-8")
+    assert answer.text.startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize("fault", ["malformed_rate", "truncated_rate"])
+def test_spoiled_json_after_the_work_is_done(
+    client: httpx2.Client, paystack_sandbox: PaystackSandbox, fault: str
+) -> None:
+    paystack_sandbox.set_faults({"api": {fault: 1}})
+    answer = client.post("/transaction/initialize", json=NEW | {"reference": fault})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json; charset=utf-8")
+    with pytest.raises(json.JSONDecodeError):
+        answer.json()
+    paystack_sandbox.set_faults({})
+    assert client.get(f"/transaction/verify/{fault}").status_code == 200
+
+
+def test_refusal_by_rate_limit(client: httpx2.Client, paystack_sandbox: PaystackSandbox) -> None:
+    paystack_sandbox.set_faults({"api": {"rate_limit_rate": 1}})
+    answer = client.get("/transaction")
+    assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+    assert answer.headers["x-ratelimit-limit"] == "100"
+    assert (answer.headers["x-ratelimit-remaining"], answer.headers["x-ratelimit-reset"]) == ("0", "60")
+
+
+def test_counted_rate_limit_ends_with_its_minute(client: httpx2.Client, paystack_sandbox: PaystackSandbox) -> None:
+    paystack_sandbox.set_faults({"api": {"requests_per_minute": 2}})
+    answers = [client.get("/transaction") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert [answer.headers["x-ratelimit-remaining"] for answer in answers] == ["1", "0", "0"]
+    assert client.get("/transaction", headers={"authorization": "Bearer sk_test_other"}).status_code == 401
+    paystack_sandbox.advance(seconds=61)
+    assert client.get("/transaction").status_code == 200
+
+
+def test_one_operation_has_faults_of_its_own(client: httpx2.Client, paystack_sandbox: PaystackSandbox) -> None:
+    operations = {"GET /transaction/verify/:reference": {"error_rate": 0}, "GET /bank": {"status": 500}}
+    paystack_sandbox.set_faults({"api": {"error_rate": 1, "status": 502, "operations": operations}})
+    paths = ("/transaction", "/bank", "/transaction/verify/none")
+    assert [client.get(path).status_code for path in paths] == [502, 500, 400]
+
+
+def test_trouble_for_the_first_calls_only(client: httpx2.Client, paystack_sandbox: PaystackSandbox) -> None:
+    faults = {"api": {"operations": {"GET /transaction": {"error_rate": 1, "times": 2}}}}
+    for _ in range(2):
+        paystack_sandbox.set_faults(faults)
+        assert [client.get("/transaction").status_code for _ in range(4)] == [503, 503, 200, 200]
+
+
+def test_latency_may_be_a_range(client: httpx2.Client, paystack_sandbox: PaystackSandbox) -> None:
+    paystack_sandbox.set_faults({"api": {"latency_seconds": [0.1, 0.2]}})
+    began = time.monotonic()
+    client.get("/transaction")
+    assert time.monotonic() - began >= 0.1
+
+
+def test_signed_with_the_old_key(start: Start, receiver: Receiver, paystack_sandbox: PaystackSandbox) -> None:
+    paystack_sandbox.set_faults({"webhook": {"old_key": 1, "old_secret_key": "sk_test_before"}})
+    pay_many(start, paystack_sandbox, 1)
+    headers, body = receiver.deliveries[0]
+    assert headers["x-paystack-signature"] == hmac.new(b"sk_test_before", body, hashlib.sha512).hexdigest()
+
+
+def test_receiver_that_is_down_for_hours(start: Start, receiver: Receiver, paystack_sandbox: PaystackSandbox) -> None:
+    paystack_sandbox.set_faults({"webhook": {"down_seconds": 2.5 * 3600}})
+    pay_many(start, paystack_sandbox, 1)
+    for _ in range(3):
+        assert receiver.deliveries == []
+        paystack_sandbox.advance(seconds=3601)
+        paystack_sandbox.wait_for_webhooks()
+    faults = [attempt["fault"] for attempt in paystack_sandbox.webhooks()[0]["attempts"]]
+    assert (len(receiver.deliveries), faults) == (1, ["receiver down"] * 3 + [None])
+
+
+def test_one_event_has_faults_of_its_own(start: Start, receiver: Receiver, paystack_sandbox: PaystackSandbox) -> None:
+    paystack_sandbox.set_faults({"webhook": {"events": {"bank.transfer.rejected": {"drop": 1}}}})
+    paystack_sandbox.pay(start()["reference"], channel="bank_transfer", amount=5)
+    pay_many(start, paystack_sandbox, 1)
+    assert [json.loads(body)["event"] for body in receiver.bodies] == ["charge.success"]
+
+
+def test_first_attempt_of_each_delivery_only(
+    start: Start, receiver: Receiver, paystack_sandbox: PaystackSandbox
+) -> None:
+    paystack_sandbox.set_faults({"webhook": {"drop": 1, "times": 1}})
+    pay_many(start, paystack_sandbox, 2)
+    paystack_sandbox.advance(seconds=3601)
+    paystack_sandbox.wait_for_webhooks()
+    assert len(receiver.deliveries) == 2
+
+
+def test_luck_of_an_operation_does_not_depend_on_the_others() -> None:
+    faults = parse_faults({"api": {"error_rate": 0.5}, "seed": 3}, 0)
+    alone, among_others = Dice(faults), Dice(faults)
+    expected = [alone.api_call("GET /bank") for _ in range(20)]
+    seen = []
+    for _ in range(20):
+        among_others.api_call("GET /country")
+        seen.append(among_others.api_call("GET /bank"))
+    assert seen == expected
+
+
 def test_control_and_checkout_are_spared(start: Start, payer: httpx2.Client, paystack_sandbox: PaystackSandbox) -> None:
     url = start()["authorization_url"]
     paystack_sandbox.set_faults({"api": {"error_rate": 1, "drop_after_commit": 1}})
@@ -123,11 +236,10 @@ def test_put_replaces_and_fills_in(payer: httpx2.Client, paystack_sandbox: Payst
     paystack_sandbox.set_faults({"webhook": {"drop": 0.5}, "seed": 7})
     now = payer.put("/_sandbox/faults", json={"api": {"error_rate": 0.25}, "seed": 7}).json()
     assert now == payer.get("/_sandbox/faults").json()
-    assert now == {
-        "webhook": {"drop": 0, "duplicate": 0, "delay_seconds": [0, 0], "reorder": False, "corrupt_signature": 0},
-        "api": {"error_rate": 0.25, "status": 503, "latency_seconds": 0, "timeout_rate": 0, "drop_after_commit": 0},
-        "seed": 7,
-    }
+    assert now["webhook"] | {"drop": 0, "delay_seconds": [0, 0], "reorder": False, "events": {}} == now["webhook"]
+    assert now["api"] | {"error_rate": 0.25, "status": 503, "latency_seconds": 0, "operations": {}} == now["api"]
+    assert now["seed"] == 7
+    assert payer.put("/_sandbox/faults", json=now).json() == now
 
 
 @pytest.mark.parametrize(
@@ -144,6 +256,16 @@ def test_put_replaces_and_fills_in(payer: httpx2.Client, paystack_sandbox: Payst
         ({"api": {"latency_seconds": -1}}, "api.latency_seconds"),
         ({"weather": "rain"}, "weather"),
         ({"seed": "x"}, "seed"),
+        ({"api": {"operations": {"POST /transaction/initialise": {}}}}, "POST /transaction/initialize"),
+        ({"api": {"operations": {"verify": {}}}}, "'POST /transaction/initialize', not 'verify'"),
+        ({"api": {"operations": []}}, "api.operations"),
+        ({"api": {"operations": {"GET /bank": {"operations": {}}}}}, "operations"),
+        ({"api": {"times": 0}}, "api.times"),
+        ({"api": {"requests_per_minute": True}}, "api.requests_per_minute"),
+        ({"webhook": {"events": {"charge.failed": {}}}}, "charge.failed"),
+        ({"webhook": {"events": {"charge.success": {"drop": 2}}}}, "charge.success.drop"),
+        ({"webhook": {"old_secret_key": ""}}, "webhook.old_secret_key"),
+        ({"webhook": {"down_seconds": -1}}, "webhook.down_seconds"),
     ],
 )
 def test_bad_faults_are_named_and_change_nothing(payer: httpx2.Client, body: dict, named: str) -> None:
@@ -159,7 +281,7 @@ def test_same_seed_same_luck() -> None:
 
     def luck() -> list[object]:
         dice = Dice(parse_faults(faults, 0))
-        calls: list[object] = [dice.api_call() for _ in range(20)]
+        calls: list[object] = [dice.api_call("GET /bank") for _ in range(20)]
         return [*calls, *((dice.webhook_attempt(n, 0), dice.webhook_delay_ms(n)) for n in range(20))]
 
     assert luck() == luck()
