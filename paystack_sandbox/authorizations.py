@@ -5,7 +5,17 @@ import hashlib
 from typing import Any
 
 from paystack_sandbox.money import CURRENCIES
-from paystack_sandbox.payments import BankAccount, BankTransfer, Card, Instrument, MobileMoney, Ussd
+from paystack_sandbox.payments import (
+    BankAccount,
+    BankTransfer,
+    CapitecPay,
+    Card,
+    Eft,
+    Instrument,
+    MobileMoney,
+    Qr,
+    Ussd,
+)
 from paystack_sandbox.state import random_code
 from paystack_sandbox.testdata import PROVIDERS, TEST_CARDS
 
@@ -29,6 +39,8 @@ def authorization_of(instrument: Instrument, currency: str) -> dict[str, Any]:
             return _plain(code, "bank_transfer", country_code) | _transfer_fields(instrument, country_code)
         case Ussd():
             return _plain(code, "ussd", country_code) | {"card_type": "offline", "brand": "Offline"}
+        case Qr() | Eft() | CapitecPay():
+            return _plain(code, instrument.channel, country_code) | {"card_type": "offline", "brand": "Offline"}
         case BankAccount():
             return _plain(code, "bank", country_code) | {
                 "bin": f"{instrument.account_number[:3]}XXX",
@@ -59,7 +71,8 @@ def _of_card(code: str, card: Card, country_code: str) -> dict[str, Any]:
 
 
 def _of_mobile_money(code: str, wallet: MobileMoney, currency: str) -> dict[str, Any]:
-    brand = PROVIDERS[currency][wallet.provider].brand
+    network = {"mpesa_offline": "mpesa", "mptill": "mpesa"}.get(wallet.provider, wallet.provider)
+    brand = PROVIDERS[currency][network].brand
     return _plain(code, "mobile_money", CURRENCIES[currency].country_code) | {
         "bin": f"{wallet.phone[:3]}XXX",
         "last4": f"X{wallet.phone[-3:]}",

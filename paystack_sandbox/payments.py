@@ -11,18 +11,27 @@ from datetime import date
 from typing import Any
 
 from paystack_sandbox.testdata import (
+    BANK_PAGE,
     CARD_DECLINED,
     INSTANT_PHONES,
+    KUDA_PHONE,
+    KUDA_TOKEN,
     NUMBERING,
     PROVIDERS,
     TEST_ACCOUNTS,
     TEST_CARDS,
     Check,
+    otp,
 )
 
 MOBILE_MONEY_ENDINGS = ("approve", "decline", "timeout", "low_balance")
+# The payer acts on a phone or in an app: a single yes or no.
+OFFLINE_STEPS = ("phone_prompt", "ussd", "qr", "app_prompt", "processing")
 # What the checkout and the control route can take.
-CHANNELS = ("card", "mobile_money", "bank_transfer", "ussd", "bank")
+CHANNELS = ("card", "mobile_money", "bank_transfer", "ussd", "bank", "qr", "eft")
+KUDA = "50211"
+_MAX_IDENTIFIER = 50
+_CAPITEC_IDENTIFIERS = ("CELLPHONE", "IDNUMBER", "ACCOUNTNUMBER")
 
 
 class InvalidInstrument(ValueError):
@@ -65,12 +74,38 @@ class Ussd:
 
 @dataclass(frozen=True, slots=True)
 class BankAccount:
+    """`account_number` is a phone number where the bank is Kuda, which sends a token (facts 4.1)."""
+
     bank_code: str
     account_number: str
     channel = "bank"
 
 
-Instrument = Card | MobileMoney | BankTransfer | Ussd | BankAccount
+@dataclass(frozen=True, slots=True)
+class Qr:
+    provider: str
+    channel = "qr"
+
+
+@dataclass(frozen=True, slots=True)
+class Eft:
+    provider: str
+    channel = "eft"
+
+
+@dataclass(frozen=True, slots=True)
+class CapitecPay:
+    """Approved in the bank's app; the charge API only."""
+
+    identifier_key: str
+    identifier_value: str
+    channel = "capitec_pay"
+
+
+Instrument = Card | MobileMoney | BankTransfer | Ussd | BankAccount | Qr | Eft | CapitecPay
+INSTRUMENTS: dict[str, type[Instrument]] = {
+    kind.channel: kind for kind in (Card, MobileMoney, BankTransfer, Ussd, BankAccount, Qr, Eft, CapitecPay)
+}
 Answers = Mapping[str, str]
 
 
@@ -113,6 +148,7 @@ class Terms:
     currency: str
     today: date
     mobile_money_responses: Mapping[str, str]
+    telecel_voucher: bool = False
 
 
 def next_move(instrument: Instrument, answers: Answers, terms: Terms) -> Move:
@@ -125,7 +161,13 @@ def next_move(instrument: Instrument, answers: Answers, terms: Terms) -> Move:
         case BankTransfer():
             return _bank_transfer(answers, terms)
         case Ussd():
-            return Approved("Approved") if "ussd" in answers else Ask("ussd")
+            return _by_consent("ussd", answers)
+        case Qr():
+            return _by_consent("qr", answers)
+        case CapitecPay():
+            return _by_consent("app_prompt", answers)
+        case Eft():
+            return _through((BANK_PAGE,), answers) or Approved("Approved")
         case BankAccount():
             return _bank(instrument, answers)
 
@@ -135,7 +177,7 @@ def settle_now(instrument: Instrument, answers: Answers, terms: Terms) -> Move:
     move = next_move(instrument, answers, terms)
     if not isinstance(move, Ask):
         return move
-    if move.step in ("phone_prompt", "ussd"):
+    if move.step in OFFLINE_STEPS:
         return next_move(instrument, {**answers, move.step: "approve"}, terms)
     if move.step == "transfer":
         return next_move(instrument, {**answers, move.step: str(terms.amount_minor)}, terms)
@@ -165,15 +207,34 @@ def _card(card: Card, answers: Answers, terms: Terms) -> Move:
     return Approved("Successful") if known.declined is None else Declined(known.declined)
 
 
+def _by_consent(step: str, answers: Answers) -> Move:
+    ending = answers.get(step)
+    if ending is None:
+        return Ask(step)
+    if ending == "timeout":
+        return Declined("Timeout")
+    return Declined("Declined") if ending == "decline" else Approved("Approved")
+
+
 def _mobile_money(wallet: MobileMoney, answers: Answers, terms: Terms) -> Move:
+    if wallet.provider == "mpesa_offline":
+        return _bank_transfer(answers, terms)
+    if wallet.provider == "mptill":
+        return _prompted(answers, terms)
     if not is_whole_phone(wallet.phone, terms.currency):
         return Declined("Invalid phone number")
+    if wallet.provider == "vod" and terms.telecel_voucher:
+        return _through((otp("123456"),), answers) or Approved("Approved", "madePayment")
+    instant = INSTANT_PHONES[terms.currency].get(wallet.phone)
+    if instant is not None and answers.get("phone_prompt") not in terms.mobile_money_responses:
+        return _through(instant, answers) or Approved("Approved", "madePayment")
+    return _prompted(answers, terms)
+
+
+def _prompted(answers: Answers, terms: Terms) -> Move:
     ending = answers.get("phone_prompt")
     if ending is not None and ending in terms.mobile_money_responses:
         return Declined(terms.mobile_money_responses[ending])
-    instant = INSTANT_PHONES[terms.currency].get(wallet.phone)
-    if instant is not None:
-        return _through(instant, answers) or Approved("Approved", "madePayment")
     return Ask("phone_prompt") if ending is None else Approved("Approved", "madePayment")
 
 
@@ -186,10 +247,22 @@ def _bank_transfer(answers: Answers, terms: Terms) -> Move:
 
 def _bank(account: BankAccount, answers: Answers) -> Move:
     number = account.account_number
+    if account.bank_code == KUDA:
+        return _kuda(number, answers)
     checks = TEST_ACCOUNTS.get((account.bank_code, number), TEST_ACCOUNTS.get(("", number)))
     if checks is None:
         return Declined("Declined")
     return _through(checks, answers) or Approved("Approved")
+
+
+def _kuda(phone: str, answers: Answers) -> Move:
+    """The bank takes its time: `pending` until it has answered (facts 4.1, 10)."""
+    stopped = _through((otp(KUDA_TOKEN),), answers)
+    if stopped is not None:
+        return stopped
+    if "processing" not in answers:
+        return Ask("processing")
+    return Approved("Approved") if phone == KUDA_PHONE else Declined("Declined")
 
 
 def read_instrument(channel: str, given: Mapping[str, Any], currency: str) -> Instrument:
@@ -205,6 +278,13 @@ def read_instrument(channel: str, given: Mapping[str, Any], currency: str) -> In
             return Ussd(_text(given, "code") or "737")
         case "bank":
             return _read_bank(given)
+        case "qr":
+            return Qr(_one_of(given, "provider", ("scan-to-pay", "visa")))
+        case "eft":
+            return Eft(_one_of(given, "provider", ("ozow",)))
+        case "capitec_pay":
+            key = _one_of(given, "identifier_key", _CAPITEC_IDENTIFIERS)
+            return CapitecPay(key, _filled(given, "identifier_value"))
         case _:
             raise InvalidInstrument("channel", f"channel must be one of {', '.join(CHANNELS)}")
 
@@ -216,6 +296,21 @@ def _text(given: Mapping[str, Any], field: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise InvalidInstrument(field, f"{field} must be a string")
     return str(value).strip()
+
+
+def _one_of(given: Mapping[str, Any], field: str, allowed: tuple[str, ...]) -> str:
+    """The first one allowed where the field is missing."""
+    value = _text(given, field) or allowed[0]
+    if value not in allowed:
+        raise InvalidInstrument(field, f"{field} must be one of {', '.join(allowed)}")
+    return value
+
+
+def _filled(given: Mapping[str, Any], field: str) -> str:
+    value = _text(given, field)
+    if not value or len(value) > _MAX_IDENTIFIER:
+        raise InvalidInstrument(field, f"{field} is required")
+    return value
 
 
 def _read_card(given: Mapping[str, Any]) -> Card:
@@ -236,6 +331,10 @@ def _read_mobile_money(given: Mapping[str, Any], currency: str) -> MobileMoney:
     if not providers:
         raise InvalidInstrument("channel", f"There is no mobile money in {currency}")
     provider = _text(given, "provider").lower() or next(iter(providers))
+    if currency == "KES" and provider == "mptill":
+        return MobileMoney(_filled(given, "account"), provider)
+    if currency == "KES" and provider == "mpesa_offline":
+        return MobileMoney(national_phone(_text(given, "phone"), currency), provider)
     if provider not in providers:
         raise InvalidInstrument("provider", f"provider must be one of {', '.join(providers)}")
     phone = _text(given, "phone")
@@ -245,16 +344,21 @@ def _read_mobile_money(given: Mapping[str, Any], currency: str) -> MobileMoney:
 
 
 def _read_bank(given: Mapping[str, Any]) -> BankAccount:
+    code = _text(given, "bank_code") or _text(given, "code")
+    if code == KUDA and _text(given, "phone"):
+        return BankAccount(code, _filled(given, "phone"))
     number = _text(given, "account_number")
     if not re.fullmatch(r"[0-9]{6,20}", number):
         raise InvalidInstrument("account_number", "Enter the account number, digits only")
-    return BankAccount(_text(given, "bank_code"), number)
+    return BankAccount(code, number)
 
 
 def national_phone(phone: str, currency: str) -> str:
     """The number as dialled inside the country: `+233 55 123 4987`, `551234987` → `0551234987`."""
     plan = NUMBERING[currency]
     digits = re.sub(r"[^0-9]", "", phone)
+    if not digits:
+        return ""
     without_prefix = digits.removeprefix("00").removeprefix(plan.prefix)
     if len(digits) > plan.national_digits and len(without_prefix) < len(digits):
         digits = without_prefix

@@ -36,6 +36,7 @@ def birthday(expected: str) -> Check:
     return Check("birthday", _exactly(expected), "Incorrect date of birth")
 
 
+ADDRESS = Check("address", lambda given: bool(given.strip()), "Address verification failed")
 PHONE = Check("phone", lambda given: _digits(given) >= 10, "Invalid phone number")
 BANK_PAGE = Check("bank_page", _exactly("approve"), "Authentication failed")
 
@@ -66,6 +67,8 @@ TEST_CARDS: dict[str, TestCard] = {
         TestCard("4084080000670037", "787", "visa", declined="Insufficient Funds"),
         TestCard("4084080000671803", "180", "visa", refund_ends="failed"),
         TestCard("4084080000671902", "190", "visa", refund_ends="needs-attention"),
+        # The sandbox's own: no card that asks for an address is published.
+        TestCard("4084080000000904", "904", "visa", (ADDRESS,), reusable=True),
         TestCard("4084080000000409", "000", "visa", (BANK_PAGE,)),  # legacy
         TestCard("5060660000000064", "606", "verve", declined="Server error"),  # legacy
         TestCard("506066506660506067", "060", "verve", declined="Timeout"),  # legacy
@@ -128,3 +131,6 @@ TEST_ACCOUNTS: dict[tuple[str, str], tuple[Check, ...]] = {
     ("", "1012204936"): (),
     ("", "1012204935"): (),
 }
+# Accounts whose refund does not end well (facts 10).
+ACCOUNT_REFUND_ENDS = {"1012204936": "failed", "1012204935": "needs-attention"}
+KUDA_PHONE, KUDA_TOKEN = "+2348100000000", "123456"
