@@ -1,6 +1,8 @@
 """The sandbox's time: real time plus what the tester moved it on by."""
 
+import contextlib
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 MAX_ADVANCE_SECONDS = 100 * 366 * 24 * 3600
@@ -11,8 +13,11 @@ class Clock:
 
     def __init__(self, offset_ms: int = 0) -> None:
         self.offset_ms = offset_ms
+        self._held_at: int | None = None
 
     def now_ms(self) -> int:
+        if self._held_at is not None:
+            return self._held_at
         return int(time.time() * 1000) + self.offset_ms
 
     def now(self) -> datetime:
@@ -20,6 +25,15 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         self.offset_ms += round(seconds * 1000)
+
+    @contextlib.contextmanager
+    def held_at(self, moment_ms: int) -> Iterator[None]:
+        """Stand at `moment_ms` meanwhile: what fell due during a leap is dated when it fell due."""
+        before, self._held_at = self._held_at, moment_ms
+        try:
+            yield
+        finally:
+            self._held_at = before
 
     def reset(self) -> None:
         self.offset_ms = 0

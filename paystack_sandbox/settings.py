@@ -41,9 +41,14 @@ class Settings:
             "phone": "ongoing",
             "birthday": "ongoing",
             "bank_page": "ongoing",
+            "address": "ongoing",
             "phone_prompt": "pending",
             "transfer": "ongoing",
             "ussd": "pending",
+            "qr": "pending",
+            "app_prompt": "pending",
+            "processing": "pending",
+            "queue": "queued",
         }
     )
     """Status while the payer has to act (3.4; which channels show which is unconfirmed, 13.3)."""
@@ -61,10 +66,55 @@ class Settings:
         }
     )
     """`gateway_response` of a failed mobile-money payment (3.4 for low_balance; the others unconfirmed)."""
+    telecel_voucher: bool = False
+    """Telecel's older flow, which asks for a voucher by `send_otp` (4.4; whether it is live is unconfirmed)."""
+    bank_processing_seconds: int = 10
+    """How long a bank that answers `pending` takes (4.2 asks for ten seconds between checks)."""
+    queued_charge_seconds: int = 60
+    """How long a charge with `queue` waits (3.4, unconfirmed)."""
+    partial_debit_currencies: frozenset[str] = frozenset({"NGN"})
+    """(3.10: GHS is documented, and was refused)"""
+    may_set_risk_action: bool = True
+    """False answers 403, as some integrations get (1.4)."""
+    identification_seconds: int = 60
+    """How long the check of a customer's identity takes (7.3, unconfirmed)."""
     cancel_action_gets_reference: bool = False
     """Append `trxref` and `reference` to `metadata.cancel_action` (9, unconfirmed)."""
     fee_rounding: str = "ROUND_HALF_UP"
     """A rounding of the decimal module (11.2, unconfirmed)."""
+
+    refund_pending_seconds: int = 180
+    """From `pending` to `processing` (5: minutes, in test)."""
+    refund_processing_seconds: int = 180
+    """From `processing` to its end (5, unconfirmed)."""
+    refund_expected_days: int = 10
+    """`expected_at` (5: up to ten working days)."""
+    minimum_refund_minor: int = 100
+    """(5: seen for GHS)"""
+    least_refundable_minor: int = 50
+    """Less than this left, and nothing can be refunded (5: seen for GHS)."""
+
+    dispute_reminder_hours: int = 4
+    """(6)"""
+    dispute_answer_hours: dict[str, int] = field(
+        default_factory=lambda: {"NGN": 16, "GHS": 48, "ZAR": 48, "KES": 48, "": 48}
+    )
+    """Hours of working days until a dispute is accepted for the merchant (6; others unconfirmed)."""
+
+    invoice_days_ahead: int = 3
+    """`invoice.create` comes so long before the charge, where the interval is longer (documented)."""
+    subscription_charges_at_once: bool = True
+    """A subscription made by the API without `start_date` is charged at once (unconfirmed)."""
+
+    settlement_working_days: int = 1
+    """(11.3: next working day in Nigeria; others unconfirmed. Paystack's test mode settles nothing.)"""
+    settlement_pending_seconds: int = 8 * HOUR
+    """From `pending` to `success` (unconfirmed)."""
+
+    export_valid_seconds: int = 60
+    """(3.8)"""
+    upload_valid_seconds: int = 1800
+    """(6, from the sample's signed address)"""
 
     webhook_timeout_seconds: float = 30.0
     """(8.1; documented for test mode only)"""

@@ -12,13 +12,20 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # Above 2^32, so that clients which keep ids in 32 bits fail here and not in production.
 FIRST_ID = 5_000_000_000
+FIRST_SMALL_ID = 3_000_000
+_LARGE_IDS = ("transactions", "customers")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
-_BUSINESS_TABLES = ("webhook_attempts", "webhooks", "timers", "transactions", "customers", "meta")
+# Those that others refer to come last.
+_BUSINESS_TABLES = (
+    *("webhook_attempts", "webhooks", "timers", "files", "ledger_entries", "invoices", "refunds", "disputes"),
+    *("transactions", "subscriptions", "plans", "settlements", "authorizations", "customers"),
+    *("transaction_totals", "customer_totals", "meta"),
+)
 
 
 class DuplicateReference(Exception):
@@ -71,6 +78,11 @@ class Transaction:
     pending: str | None
     created_at: int
     paid_at: int | None
+    origin: str
+    plan_id: int | None
+    invoice_limit: int | None
+    subscription_id: int | None
+    settlement_id: int | None
     customer_code: str
     email: str
     first_name: str | None
@@ -100,6 +112,7 @@ class Webhook:
     next_attempt_at: int | None
     delivered: int
     retries: int
+    row_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +123,15 @@ class Attempt:
     response: str | None
     fault: str | None
 
+
+class Record:
+    """A row of `table`: a dataclass whose fields are its columns, in their order."""
+
+    table: ClassVar[str]
+    id: int
+
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 _SELECT_TRANSACTION = (
     "SELECT t.*, c.code, c.email, c.first_name, c.last_name, c.phone, c.metadata, c.risk_action "
@@ -180,6 +202,55 @@ class State:
         with self._lock:
             return self._connection.execute(sql, values).lastrowid or 0
 
+    # Any table
+
+    def next_id(self, table: str) -> int:
+        last = self._one(f"SELECT max(id) FROM {table}")  # noqa: S608
+        assert last is not None
+        return max(last[0] or 0, FIRST_ID if table in _LARGE_IDS else FIRST_SMALL_ID) + 1
+
+    def insert(self, table: str, **columns: Any) -> int:
+        """Add a row under the next free id, and answer the id."""
+        row_id = self.next_id(table)
+        names = ", ".join(columns)
+        marks = ", ".join("?" * (len(columns) + 1))
+        return self._write(f"INSERT INTO {table} (id, {names}) VALUES ({marks})", row_id, *columns.values())  # noqa: S608
+
+    def update(self, table: str, row_id: int, **columns: Any) -> None:
+        assignments = ", ".join(f"{name} = ?" for name in columns)
+        self._write(f"UPDATE {table} SET {assignments} WHERE id = ?", *columns.values(), row_id)  # noqa: S608
+
+    def find(self, kind: type[AnyRecord], where: str, *values: Any) -> AnyRecord | None:
+        row = self._one(f"SELECT * FROM {kind.table} WHERE {where} LIMIT 1", *values)  # noqa: S608
+        return None if row is None else kind(*row)
+
+    def get(self, kind: type[AnyRecord], row_id: int) -> AnyRecord:
+        found = self.find(kind, "id = ?", row_id)
+        assert found is not None
+        return found
+
+    def select(
+        self,
+        kind: type[AnyRecord],
+        where: str,
+        values: Sequence[Any],
+        *,
+        order: str = "id DESC",
+        limit: int = -1,
+        offset: int = 0,
+    ) -> list[AnyRecord]:
+        sql = f"SELECT * FROM {kind.table} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608
+        return [kind(*row) for row in self._all(sql, *values, limit, offset)]
+
+    def count(self, table: str, where: str, values: Sequence[Any]) -> int:
+        row = self._one(f"SELECT count(*) FROM {table} WHERE {where}", *values)  # noqa: S608
+        assert row is not None
+        return int(row[0])
+
+    def execute(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """A statement of the caller's own."""
+        return self._all(sql, *values)
+
     # Settings that outlive a restart
 
     def load(self, key: str) -> Any:
@@ -224,40 +295,19 @@ class State:
         row = self._one("SELECT id FROM customers WHERE integration_id = ? AND email = ?", integration_id, email)
         if row is not None:
             return int(row[0])
-        last = self._one("SELECT max(id) FROM customers")
-        assert last is not None
-        return self._write(
-            "INSERT INTO customers (id, integration_id, code, email, created_at) VALUES (?, ?, ?, ?, ?)",
-            max(last[0] or 0, FIRST_ID) + 1,
-            integration_id,
-            f"CUS_{random_code(15)}",
-            email,
-            now_ms,
-        )
+        code = f"CUS_{random_code(15)}"
+        return self.insert("customers", integration_id=integration_id, code=code, email=email, created_at=now_ms)
 
     def add_transaction(self, **columns: Any) -> Transaction:
         """Raises DuplicateReference. The id is the next free one."""
-        last = self._one("SELECT max(id) FROM transactions")
-        assert last is not None
-        columns["id"] = max(last[0] or 0, FIRST_ID) + 1
-        names = ", ".join(columns)
-        marks = ", ".join("?" * len(columns))
         try:
-            self._write(
-                f"INSERT INTO transactions ({names}) VALUES ({marks})",  # noqa: S608
-                *columns.values(),
-            )
+            transaction_id = self.insert("transactions", **columns)
         except sqlite3.IntegrityError as error:
             raise DuplicateReference from error
-        return self.transaction_by_id(columns["id"])
+        return self.transaction_by_id(transaction_id)
 
     def update_transaction(self, transaction_id: int, **columns: Any) -> Transaction:
-        assignments = ", ".join(f"{name} = ?" for name in columns)
-        self._write(
-            f"UPDATE transactions SET {assignments} WHERE id = ?",  # noqa: S608
-            *columns.values(),
-            transaction_id,
-        )
+        self.update("transactions", transaction_id, **columns)
         return self.transaction_by_id(transaction_id)
 
     def transaction_by_id(self, transaction_id: int) -> Transaction:
@@ -277,11 +327,25 @@ class State:
         sql = f"{_SELECT_TRANSACTION} WHERE {where} ORDER BY t.id DESC LIMIT ? OFFSET ?"
         return [Transaction(*row) for row in self._all(sql, *values, limit, offset)]
 
-    def transaction_sums(self, where: str, values: Sequence[Any]) -> list[tuple[str, int, int]]:
-        """(currency, number of transactions, volume paid) of each currency."""
+    def transaction_sums(
+        self, where: str, values: Sequence[Any], *, from_totals: bool = False
+    ) -> list[tuple[str, int, int]]:
+        """(currency, number of transactions, volume paid) of each currency.
+
+        `from_totals` reads the kept totals, which know integration, status, currency and channel, and nothing else.
+        """
+        if from_totals:
+            return self._sums_from_totals(where, values)
         sql = (
             "SELECT t.currency, count(*), sum(CASE WHEN t.status = 'success' THEN t.amount ELSE 0 END) "  # noqa: S608
             f"FROM transactions t WHERE {where} GROUP BY t.currency ORDER BY t.currency"
+        )
+        return [(row[0], row[1], row[2]) for row in self._all(sql, *values)]
+
+    def _sums_from_totals(self, where: str, values: Sequence[Any]) -> list[tuple[str, int, int]]:
+        sql = (
+            "SELECT t.currency, sum(t.transactions), sum(CASE WHEN t.status = 'success' THEN t.volume ELSE 0 END) "  # noqa: S608
+            f"FROM transaction_totals t WHERE {where} AND t.transactions > 0 GROUP BY t.currency ORDER BY t.currency"
         )
         return [(row[0], row[1], row[2]) for row in self._all(sql, *values)]
 
@@ -298,9 +362,22 @@ class State:
     def clear_timer(self, kind: str, subject_id: int) -> None:
         self._write("DELETE FROM timers WHERE kind = ? AND subject_id = ?", kind, subject_id)
 
-    def due_timers(self, now_ms: int) -> list[tuple[str, int]]:
-        rows = self._all("SELECT kind, subject_id FROM timers WHERE due_at <= ? ORDER BY due_at", now_ms)
-        return [(row[0], row[1]) for row in rows]
+    def start_timer(self, kind: str, subject_id: int, due_at: int) -> None:
+        """As `set_timer`, but one that runs already is left alone."""
+        self._write(
+            "INSERT OR IGNORE INTO timers (due_at, kind, subject_id) VALUES (?, ?, ?)", due_at, kind, subject_id
+        )
+
+    def take_due_timer(self, now_ms: int) -> tuple[int, str, int] | None:
+        """Remove the timer that fell due first: (due at, kind, subject)."""
+        with self.transaction():
+            row = self._one(
+                "SELECT id, due_at, kind, subject_id FROM timers WHERE due_at <= ? ORDER BY due_at, id LIMIT 1", now_ms
+            )
+            if row is None:
+                return None
+            self._write("DELETE FROM timers WHERE id = ?", row[0])
+            return row[1], row[2], row[3]
 
     def next_due_ms(self) -> int | None:
         """When the next timer or webhook attempt is due; None if nothing waits."""
@@ -322,12 +399,7 @@ class State:
         )
 
     def update_webhook(self, webhook_id: int, **columns: Any) -> None:
-        assignments = ", ".join(f"{name} = ?" for name in columns)
-        self._write(
-            f"UPDATE webhooks SET {assignments} WHERE id = ?",  # noqa: S608
-            *columns.values(),
-            webhook_id,
-        )
+        self.update("webhooks", webhook_id, **columns)
 
     def webhook(self, webhook_id: int) -> Webhook | None:
         row = self._one("SELECT * FROM webhooks WHERE id = ?", webhook_id)

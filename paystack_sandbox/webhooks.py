@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from paystack_sandbox import charging
+from paystack_sandbox import timers
 from paystack_sandbox.faults import WebhookTrouble
 from paystack_sandbox.state import Attempt, Integration, Webhook
 
@@ -51,8 +51,13 @@ class Webhooks:
 
     # Called by whoever changes state
 
-    def enqueue(self, integration: Integration, event: str, reference: str, data: dict[str, Any]) -> None:
-        """Write the event down and have it sent at once, or as the faults say."""
+    def enqueue(
+        self, integration: Integration, event: str, reference: str | None, data: Any, row_id: int | None = None
+    ) -> None:
+        """Write the event down and have it sent at once, or as the faults say.
+
+        `row_id` is the id of what the event is about, where `data` has none of its own.
+        """
         sandbox = self._sandbox
         body = json.dumps({"event": event, "data": data}, ensure_ascii=False, separators=(",", ":")).encode()
         now = sandbox.clock.now_ms()
@@ -64,6 +69,7 @@ class Webhooks:
             body=body,
             created_at=now,
             first_attempt_at=now,
+            row_id=row_id if row_id is not None else data["id"],
         )
         if integration.webhook_url is None:
             return
@@ -139,10 +145,8 @@ class Webhooks:
         return min(max((due - self._sandbox.clock.now_ms()) / 1000, 0.02), _IDLE_SECONDS)
 
     def _run_due(self, client: httpx2.AsyncClient) -> None:
+        timers.run_due(self._sandbox)
         now = self._sandbox.clock.now_ms()
-        for kind, subject_id in self._sandbox.state.due_timers(now):
-            if kind == charging.PHONE_PROMPT:
-                charging.prompt_timed_out(self._sandbox, subject_id)
         for webhook in self._sandbox.state.due_webhooks(now):
             if webhook.id not in self._in_flight:
                 task = asyncio.create_task(self._deliver(client, webhook))
