@@ -1,4 +1,4 @@
-"""HTML pages from templates: compiled once, everything escaped, no script."""
+"""HTML pages from templates: compiled once, everything escaped, no script but the sandbox's own files."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ from paystack_sandbox.money import display
 STATIC_FOLDER = Path(__file__).parent / "static"
 _HEADERS = {
     # No form-action: Chromium applies it to redirects too, and a paid form ends at the merchant's address.
-    "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'",
+    "content-security-policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'"
+    ),
     "x-content-type-options": "nosniff",
     # Not no-referrer: with it browsers send `Origin: null` with our own forms.
     "referrer-policy": "same-origin",

@@ -21,20 +21,18 @@ def read_payment(form: Mapping[str, Any], channel: str, currency: str) -> tuple[
     fields = {name: text_field(form, name) for name in form}
     if channel == "card":
         fields["number"] = text_field(form, "card_number")
-    answers = {}
-    if channel == "bank_transfer":
-        answers = {"transfer": str(_read_amount(text_field(form, "amount")))}
-    elif channel == "ussd":
-        answers = {"ussd": "approve"}
+    # A payer who knows the account number may send at once; others get it first.
+    answers = {"transfer": str(read_amount(form, "amount"))} if channel == "bank_transfer" and "amount" in form else {}
     return read_instrument(channel, fields, currency), answers
 
 
-def _read_amount(text: str) -> int:
-    """`80`, `80.00`, `1,234.50` in major units → the subunit."""
+def read_amount(form: Mapping[str, Any], field: str) -> int:
+    """`80`, `80.00`, `1,234.50` in major units → the subunit. Raises InvalidInstrument."""
+    refusal = InvalidInstrument(field, "Enter the amount to send, such as 80.00")
     try:
-        minor = Decimal(text.replace(",", "").replace(" ", "")) * 100
+        minor = Decimal(text_field(form, field).replace(",", "").replace(" ", "")) * 100
     except InvalidOperation as error:
-        raise InvalidInstrument("amount", "Enter the amount to send, such as 80.00") from error
+        raise refusal from error
     if not minor.is_finite() or not 0 < minor <= MAX_AMOUNT_MINOR or minor != minor.to_integral_value():
-        raise InvalidInstrument("amount", "Enter the amount to send, such as 80.00")
+        raise refusal
     return int(minor)

@@ -1,54 +1,20 @@
 """The checkout in a real browser, on a phone."""
 
-import os
-import shutil
+import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from paystack_sandbox import PaystackSandbox
+from tests.paystack_sandbox.browsing import BrowserThread
 from tests.paystack_sandbox.conftest import Start
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 Browse = Callable[[Callable[[Page], None]], None]
 
 
-class BrowserThread:
-    """Playwright in a thread of its own: it can run only once in a thread, and others start it in pytest's."""
-
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(max_workers=1)
-        self._playwright: Playwright = self._thread.submit(sync_playwright().start).result()
-        self._browser: Browser = self._thread.submit(
-            self._playwright.chromium.launch,
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        ).result()
-
-    def browse(self, story: Callable[[Page], None]) -> None:
-        self._thread.submit(self._tell, story).result()
-
-    def _tell(self, story: Callable[[Page], None]) -> None:
-        # Without JavaScript: the pages must not need it.
-        context = self._browser.new_context(viewport={"width": 360, "height": 740}, java_script_enabled=False)
-        try:
-            story(context.new_page())
-        finally:
-            context.close()
-
-    def stop(self) -> None:
-        self._thread.submit(self._browser.close).result()
-        self._thread.submit(self._playwright.stop).result()
-        self._thread.shutdown()
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[BrowserThread]:
-    if CHROMIUM is None and not os.environ.get("CI"):
-        pytest.skip("no Chromium on this machine; CI runs these")
     browser = BrowserThread()
     yield browser
     browser.stop()
@@ -106,6 +72,28 @@ def test_cancel_and_come_back(browse: Browse, start: Start) -> None:
         expect(page.get_by_role("button", name="Pay GHS 80.00")).to_be_visible()
 
     browse(story)
+
+
+def test_script_shapes_what_is_typed_and_sees_the_phone_answer(
+    browser: BrowserThread, start: Start, paystack_sandbox: PaystackSandbox
+) -> None:
+    data = start()
+
+    def story(page: Page) -> None:
+        page.goto(data["authorization_url"])
+        page.get_by_label("Card number").press_sequentially("5060666666666666666")
+        page.get_by_label("Expiry").press_sequentially("1230")
+        expect(page.get_by_label("Card number")).to_have_value("5060 6666 6666 6666 666")
+        expect(page.get_by_label("Expiry")).to_have_value("12 / 30")
+        expect(page.get_by_text("Verve")).to_be_visible()
+        page.get_by_role("link", name="Mobile money").click()
+        page.get_by_label("Phone number").fill("0241234567")
+        page.get_by_role("button", name="Pay GHS 80.00").click()
+        expect(page.locator("time")).to_have_text(re.compile("^2:5[0-9]$"))
+        paystack_sandbox.pay(data["reference"], channel="mobile_money", outcome="approve")
+        expect(page.get_by_role("heading", name="Payment successful")).to_be_visible()
+
+    browser.browse(story, script=True)
 
 
 @pytest.mark.parametrize("channel", ["card", "mobile_money", "bank_transfer", "ussd"])

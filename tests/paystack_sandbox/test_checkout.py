@@ -136,8 +136,62 @@ def test_transfer_of_a_wrong_sum_then_the_right_one(start: Start, payer: httpx2.
 
 def test_ussd(start: Start, payer: httpx2.Client) -> None:
     url = start()["authorization_url"]
-    assert 'id="ussd-code"' in payer.get(f"{url}?channel=ussd").text
-    assert "Payment successful" in payer.post(f"{url}/pay", data={"channel": "ussd"}).text
+    assert "*966*33*4*" in shown(payer, payer.post(f"{url}/pay", data={"channel": "ussd", "code": "966"}))
+    assert "Payment successful" in payer.post(f"{url}/answer", data={"step": "ussd", "ussd": "approve"}).text
+
+
+def test_transfer_to_the_account_number_of_this_payment(
+    start: Start, payer: httpx2.Client, paystack_sandbox: PaystackSandbox
+) -> None:
+    data = start()
+    url = data["authorization_url"]
+    page = shown(payer, payer.post(f"{url}/pay", data={"channel": "bank_transfer"}))
+    assert re.search(r'id="account-number">99\d{8}<', page)
+    assert re.search(r'data-seconds-left="(1800|1799)"', page)
+    assert paystack_sandbox.transaction(data["reference"])["status"] == "ongoing"
+    mistaken = payer.post(f"{url}/answer", data={"step": "transfer", "transfer": "much"})
+    assert (mistaken.status_code, 'id="transfer-error"' in mistaken.text) == (422, True)
+    assert "Payment successful" in payer.post(f"{url}/answer", data={"step": "transfer", "transfer": "80.00"}).text
+
+
+def test_account_number_expires(start: Start, payer: httpx2.Client, paystack_sandbox: PaystackSandbox) -> None:
+    data = start()
+    url = data["authorization_url"]
+    payer.post(f"{url}/pay", data={"channel": "bank_transfer"})
+    paystack_sandbox.advance(seconds=1801)
+    assert "has expired" in payer.post(f"{url}/answer", data={"step": "transfer", "transfer": "80"}).text
+    assert paystack_sandbox.transaction(data["reference"])["status"] == "abandoned"
+
+
+def test_phone_on_a_page_of_its_own(start: Start, payer: httpx2.Client) -> None:
+    url = start()["authorization_url"]
+    assert "Nothing waits" in payer.get(f"{url}/phone").text
+    payer.post(f"{url}/pay", data={"channel": "mobile_money", "phone": "0241234567"})
+    page = payer.get(f"{url}/phone").text
+    assert "Approve" in page
+    assert "Cancel payment" not in page
+
+
+def test_state_tells_a_waiting_page_to_look_again(
+    start: Start, payer: httpx2.Client, paystack_sandbox: PaystackSandbox
+) -> None:
+    data = start()
+    url = data["authorization_url"]
+    page = shown(payer, payer.post(f"{url}/pay", data={"channel": "mobile_money", "phone": "0241234567"}))
+    before = payer.get(f"{url}/state").json()["state"]
+    assert f'data-seen="{before}"' in page
+    paystack_sandbox.pay(data["reference"], channel="mobile_money", outcome="decline")
+    assert payer.get(f"{url}/state").json()["state"] != before
+
+
+def test_popup_tells_the_end_and_sends_nobody_on(start: Start, payer: httpx2.Client) -> None:
+    data = start(callback_url=CALLBACK, metadata={"cancel_action": "https://shop.example/no"})
+    url = f"/popup/{data['access_code']}"
+    assert 'data-event="load"' in payer.get(url).text
+    assert 'data-event="cancel"' in payer.post(f"{url}/cancel").text
+    paid = payer.post(f"{url}/pay", data=CARD)
+    assert (paid.status_code, 'data-event="success"' in paid.text) == (200, True)
+    assert f'data-redirect="{CALLBACK}?trxref=' in paid.text
 
 
 def test_cancel_goes_to_the_cancel_action(start: Start, payer: httpx2.Client) -> None:
@@ -200,11 +254,11 @@ def test_everything_sent_is_escaped(start: Start, payer: httpx2.Client) -> None:
 
 
 @pytest.mark.parametrize("channel", ["card", "mobile_money", "bank_transfer", "ussd"])
-def test_pages_are_small_and_run_no_script(start: Start, payer: httpx2.Client, channel: str) -> None:
+def test_pages_are_small_and_have_no_script_inside(start: Start, payer: httpx2.Client, channel: str) -> None:
     page = payer.get(f"{start()['authorization_url']}?channel={channel}")
-    style = payer.get("/static/checkout.css")
-    assert len(page.content) + len(style.content) < 30_000
-    assert not re.search(r"<script|<style|style=|onclick", page.text)
+    extras = [payer.get(f"/static/checkout.{kind}") for kind in ("css", "js")]
+    assert sum(len(answer.content) for answer in (page, *extras)) < 30_000
+    assert not re.search(r"<script(?! src=)|<style|style=|onclick", page.text)
     assert "default-src 'none'" in page.headers["content-security-policy"]
 
 
