@@ -24,7 +24,7 @@ CURRENCIES: dict[str, Currency] = {
         Currency("GHS", "Ghana", "GH", 10, ("card", "mobile_money", "bank_transfer", "ussd"), ("mtn", "vod", "atl")),
         Currency("NGN", "Nigeria", "NG", 5000, ("card", "bank", "bank_transfer", "ussd")),
         Currency("KES", "Kenya", "KE", 300, ("card", "mobile_money", "bank_transfer"), ("mpesa", "atl")),
-        Currency("ZAR", "South Africa", "ZA", 100, ("card", "bank_transfer")),
+        Currency("ZAR", "South Africa", "ZA", 100, ("card", "eft", "qr", "bank_transfer")),
         Currency(
             "XOF",
             "Côte d'Ivoire",

@@ -23,7 +23,6 @@ from paystack_sandbox.checkout.view import (
     handset_page,
     offered_channels,
     payment_page,
-    seconds_left,
     shows_phone,
     state_token,
     step_page,
@@ -34,7 +33,8 @@ from paystack_sandbox.payments import InvalidInstrument
 from paystack_sandbox.sandbox import Sandbox
 
 Action = Callable[[Visit, Mapping[str, Any], Request], Response]
-_EXPIRED = "This account number has expired. Get a new one."
+# How long the account number of a transfer is good.
+_TRANSFER_MS = 30 * 60 * 1000
 
 
 def show(visit: Visit, form: Mapping[str, Any], request: Request) -> Response:
@@ -47,9 +47,7 @@ def show(visit: Visit, form: Mapping[str, Any], request: Request) -> Response:
         return page("checkout/ended.html", **common_values(visit), title="Payment failed", url=None, cancelled=False)
     pending = visit.pending
     if pending is None:
-        return payment_page(visit, request.query_params.get("channel", ""))
-    if _has_expired(visit, pending):
-        return _expire(visit)
+        return payment_page(visit, request.query_params.get("channel") or visit.row.channel or "")
     return step_page(visit, pending)
 
 
@@ -78,6 +76,10 @@ def pay(visit: Visit, form: Mapping[str, Any], request: Request) -> Response:
         row = charging.attempt(visit.sandbox, visit.row.id, instrument, answers, ip_address=address)
     except InvalidInstrument as error:
         return payment_page(visit, channel, error, form)
+    if channel == "bank_transfer" and row.pending is not None:
+        due_at = visit.sandbox.clock.now_ms() + _TRANSFER_MS
+        visit.sandbox.state.set_timer(charging.TRANSFER_EXPIRES, row.id, due_at)
+        visit.sandbox.wake()
     return _after(visit.at(row), channel)
 
 
@@ -88,8 +90,6 @@ def answer(visit: Visit, form: Mapping[str, Any], request: Request) -> Response:
     value = text_field(form, step)
     pending = visit.pending
     if pending is not None and step == pending["step"] == "transfer":
-        if _has_expired(visit, pending):
-            return _expire(visit)
         try:
             value = str(read_amount(form, "transfer"))
         except InvalidInstrument as error:
@@ -134,16 +134,6 @@ def _paid(visit: Visit) -> Response:
 def _already_paid(visit: Visit) -> Response:
     url = None if visit.in_popup else returning.callback_url(visit.row, visit.sandbox.settings)
     return page("checkout/paid.html", **common_values(visit), title="This payment has already been made", url=url)
-
-
-def _has_expired(visit: Visit, pending: Mapping[str, Any]) -> bool:
-    """A phone's prompt ends by itself, with its timer; an account number only when somebody looks."""
-    return pending["step"] == "transfer" and seconds_left(visit, pending) == 0
-
-
-def _expire(visit: Visit) -> Response:
-    row = charging.abandon(visit.sandbox, visit.row.id)
-    return payment_page(visit.at(row), "bank_transfer", notice=_EXPIRED)
 
 
 def _to_checkout(visit: Visit, channel: str = "") -> Response:

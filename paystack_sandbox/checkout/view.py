@@ -38,7 +38,12 @@ USSD_BANKS = {
 TRANSFER_BANK = "Test Bank"
 PHONE_EXAMPLES = {"GHS": "055 123 4987", "KES": "0710 000 000", "XOF": "07 00 00 00 00"}
 _ON_THE_PHONE = (charging.PHONE_PROMPT, "transfer", "ussd", "qr", "app_prompt", "processing")
-_TRANSFER_SECONDS = 30 * 60
+_TIMERS = {
+    charging.PHONE_PROMPT: charging.PHONE_PROMPT,
+    "app_prompt": charging.PHONE_PROMPT,
+    "processing": charging.BANK_ANSWERS,
+    "transfer": charging.TRANSFER_EXPIRES,
+}
 # Given back to the payer after a mistake; the CVV is typed again.
 _KEPT_FIELDS = ("card_number", "expiry", "phone", "provider", "amount", "account_number", "bank_code", "code")
 
@@ -95,8 +100,6 @@ def payment_page(
     channel: str,
     mistake: InvalidInstrument | None = None,
     form: Mapping[str, Any] | None = None,
-    *,
-    notice: str | None = None,
 ) -> Response:
     """Tabs and the chosen channel's form; after a mistake with what was typed."""
     row = visit.row
@@ -114,7 +117,7 @@ def payment_page(
         "phone_example": PHONE_EXAMPLES.get(row.currency, ""),
         "ussd_banks": USSD_BANKS.items(),
         "mistake": mistake,
-        "declined": notice or refusal,
+        "declined": refusal,
         "typed": {name: text_field(form or {}, name) for name in _KEPT_FIELDS},
         "hints": HINTS.get(chosen, ()),
     }
@@ -148,16 +151,10 @@ def state_token(row: Transaction) -> str:
 
 
 def seconds_left(visit: Visit, pending: Mapping[str, Any]) -> int | None:
-    """Until the phone's prompt or the account number expires, by the sandbox's clock; None where nothing does."""
-    allowed = {
-        charging.PHONE_PROMPT: visit.sandbox.settings.mobile_money_prompt_seconds,
-        "transfer": _TRANSFER_SECONDS,
-    }.get(pending["step"])
-    if allowed is None or visit.row.log is None:
-        return None
-    log = json.loads(visit.row.log)
-    asked_at: int = log["start_time"] + log["history"][-1]["time"]
-    return max(0, asked_at + allowed - visit.sandbox.clock.now_ms() // 1000)
+    """Until what the payer is asked for expires, by the sandbox's clock; None where it does not."""
+    sandbox, kind = visit.sandbox, _TIMERS.get(pending["step"])
+    rows = sandbox.state.execute("SELECT due_at FROM timers WHERE kind = ? AND subject_id = ?", kind, visit.row.id)
+    return max(0, (int(rows[0][0]) - sandbox.clock.now_ms()) // 1000) if rows else None
 
 
 def account_number(row: Transaction) -> str:

@@ -159,8 +159,22 @@ def test_account_number_expires(start: Start, payer: httpx2.Client, paystack_san
     url = data["authorization_url"]
     payer.post(f"{url}/pay", data={"channel": "bank_transfer"})
     paystack_sandbox.advance(seconds=1801)
-    assert "has expired" in payer.post(f"{url}/answer", data={"step": "transfer", "transfer": "80"}).text
+    late = payer.post(f"{url}/answer", data={"step": "transfer", "transfer": "80"})
+    assert "You have not been charged" in shown(payer, late)
     assert paystack_sandbox.transaction(data["reference"])["status"] == "abandoned"
+
+
+@pytest.mark.parametrize(("channel", "answer"), [("qr", {"qr": "approve"}), ("eft", {"bank_page": "approve"})])
+def test_scanned_code_and_bank_page_in_south_africa(channel: str, answer: dict[str, str]) -> None:
+    headers = {"Authorization": "Bearer sk_test_sandbox"}
+    with PaystackSandbox(currencies=("ZAR",)) as sandbox, httpx2.Client(base_url=sandbox.url) as payer:
+        body = {"email": "a@b.co", "amount": 8000}
+        data = payer.post("/transaction/initialize", json=body, headers=headers).json()["data"]
+        url = data["authorization_url"]
+        page = shown(payer, payer.post(f"{url}/pay", data={"channel": channel}))
+        assert "<svg viewBox=" in page if channel == "qr" else "Simulated bank page" in page
+        paid = payer.post(f"{url}/answer", data={"step": next(iter(answer)), **answer})
+        assert "Payment successful" in paid.text
 
 
 def test_phone_on_a_page_of_its_own(start: Start, payer: httpx2.Client) -> None:
