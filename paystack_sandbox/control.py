@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from paystack_sandbox import charging, guard
+from paystack_sandbox import back_office, charging, guard, timers
 from paystack_sandbox.api.endpoint import json_response
 from paystack_sandbox.api.operations import ROUTES
 from paystack_sandbox.api.pages import read_id
@@ -226,6 +226,7 @@ async def move_clock(sandbox: Sandbox, request: Request) -> Response:
     if sandbox.clock.offset_ms / 1000 + seconds > MAX_ADVANCE_SECONDS:
         raise Refused(422, "The clock can't be moved on by more than a hundred years.")
     sandbox.advance(seconds)
+    timers.run_due(sandbox)
     return json_response(200, _clock_view(sandbox))
 
 
@@ -259,6 +260,9 @@ def routes() -> list[Route]:
         ("GET", "/_sandbox/health", health),
         ("GET", "/_sandbox/transactions/{reference}", show_transaction),
         ("POST", "/_sandbox/transactions/{reference}/pay", pay),
+        ("POST", "/_sandbox/refunds", back_office.make_refund),
+        ("GET", "/_sandbox/authorizations/{code}", back_office.show_authorization),
+        ("PUT", "/_sandbox/authorizations/{code}", back_office.put_authorization),
         ("GET", "/_sandbox/webhooks", list_webhooks),
         ("POST", "/_sandbox/webhooks/{id}/redeliver", redeliver),
         ("GET", "/_sandbox/faults", show_faults),

@@ -103,7 +103,141 @@ ERRORS: dict[str, ErrorRow] = {
         _BAD_VALUE,
         "message and status seen; rest unconfirmed",
     ),
-    "plan_not_found": ErrorRow(400, "Plan not found", "invalid_params", _BAD_VALUE, "unconfirmed"),
+    "plan_not_found": ErrorRow(404, "Plan not found", "not_found", _BAD_VALUE, "unconfirmed"),
+    "field_missing": ErrorRow(
+        400, "Required parameter is missing", "missing_params", "Provide all required params", "usual pair"
+    ),
+    "currency_not_supported_by_charge": ErrorRow(
+        400,
+        "Currency not supported by merchant",
+        "unsupported_currency",
+        _BAD_VALUE,
+        "message and status seen; rest unconfirmed",
+    ),
+    "authorization_invalid": ErrorRow(
+        400, "Authorization code is invalid", "invalid_params", _BAD_VALUE, "message and status seen; rest unconfirmed"
+    ),
+    "authorization_mismatch": ErrorRow(
+        400,
+        "Email does not match Authorization code. Authorization may be inactive or belong to a different email. "
+        "Please confirm.",
+        "invalid_params",
+        _BAD_VALUE,
+        "message and status seen; rest unconfirmed",
+    ),
+    "authorization_not_found": ErrorRow(404, "Authorization code not found.", None, None, "documented"),
+    "partial_debit_currency": ErrorRow(
+        400,
+        "Currency {currency} is not supported for Partial Debit",
+        "invalid_params",
+        _BAD_VALUE,
+        "message and status seen; rest unconfirmed",
+    ),
+    "partial_debit_customer": ErrorRow(400, "Customer not found", None, None, "documented"),
+    "charge_without_email": ErrorRow(
+        400, "Email address is required for association with card", None, None, "documented"
+    ),
+    "charge_without_instrument": ErrorRow(
+        400,
+        "Provide one of card, bank, mobile_money, ussd, qr, eft, bank_transfer, capitec_pay or authorization_code",
+        "missing_params",
+        "Provide all required params",
+        "unconfirmed",
+    ),
+    "charge_reference": ErrorRow(400, "Transaction reference is invalid", None, None, "documented"),
+    "charge_not_waiting": ErrorRow(
+        400, "The charge is not waiting for this", "invalid_params", _BAD_VALUE, "unconfirmed"
+    ),
+    "customer_not_found": ErrorRow(
+        404, "Customer email is invalid for your {domain} domain.", None, None, "documented"
+    ),
+    "risk_action_forbidden": ErrorRow(
+        403, "You cannot modify risk level of customers on this integration", None, None, "documented"
+    ),
+    "bvn_invalid": ErrorRow(400, "Invalid BVN", None, None, "documented"),
+    "refund_not_found": ErrorRow(404, "Refund not found", "not_found", _BAD_VALUE, "unconfirmed"),
+    "refund_of_unpaid": ErrorRow(
+        400, "Only successful transactions can be refunded", "invalid_params", _BAD_VALUE, "unconfirmed"
+    ),
+    "refund_minimum": ErrorRow(
+        400,
+        "The minimum amount you may send in a single refund at this time is: {minimum}",
+        "invalid_params",
+        _BAD_VALUE,
+        "message and status seen; rest unconfirmed",
+    ),
+    "refund_nothing_left": ErrorRow(
+        400,
+        "Cannot refund less than {least}",
+        "invalid_params",
+        _BAD_VALUE,
+        "message and status seen; rest unconfirmed",
+    ),
+    "refund_too_much": ErrorRow(
+        400,
+        "Total refund amount cannot exceed original transaction amount",
+        "invalid_params",
+        _BAD_VALUE,
+        "message and status seen; rest unconfirmed",
+    ),
+    "refund_currency": ErrorRow(
+        400,
+        "Transaction currency must match refund currency",
+        "invalid_params",
+        _BAD_VALUE,
+        "message and status seen; rest unconfirmed",
+    ),
+    "refund_state": ErrorRow(
+        422,
+        'Invalid Refund state, refund status should be "needs-attention"',
+        "invalid_params",
+        _BAD_VALUE,
+        "documented",
+    ),
+    "dispute_not_found": ErrorRow(404, "Dispute not found", "not_found", _BAD_VALUE, "unconfirmed"),
+    "dispute_amount": ErrorRow(
+        400, "Refund amount cannot be greater than initial amount", "invalid_params", _BAD_VALUE, "documented"
+    ),
+    "dispute_closed": ErrorRow(400, "Dispute has been resolved", "invalid_params", _BAD_VALUE, "unconfirmed"),
+    "no_disputes": ErrorRow(404, "No disputes found", "not_found", _BAD_VALUE, "message and status seen"),
+    "interval_invalid": ErrorRow(400, "Invalid interval selected", "invalid_params", _BAD_VALUE, "message seen"),
+    "subscription_not_found": ErrorRow(404, "Subscription not found", "not_found", _BAD_VALUE, "unconfirmed"),
+    "subscription_inactive": ErrorRow(
+        404, "Subscription with code not found or already inactive", "not_found", _BAD_VALUE, "seen"
+    ),
+    "subscription_duplicate": ErrorRow(
+        400, "This subscription is already in place.", "duplicate_subscription", _BAD_VALUE, "seen"
+    ),
+    "subscription_cancelled": ErrorRow(
+        400, "Subscription has been cancelled, and cannot be reactivated", "invalid_params", _BAD_VALUE, "seen"
+    ),
+    "subscription_authorization": ErrorRow(
+        400,
+        "Authorization specified is invalid or does not belong to customer",
+        "invalid_params",
+        _BAD_VALUE,
+        "seen",
+    ),
+    "customer_without_authorization": ErrorRow(
+        400, "This customer has no saved authorizations", "invalid_params", _BAD_VALUE, "unconfirmed"
+    ),
+    "bank_code_unknown": ErrorRow(
+        400,
+        "Unknown bank code: {code}",
+        "invalid_bank_code",
+        "Ensure that you're passing the correct bank code. Use the List Banks Endpoint to get the list of all "
+        "available banks and their corresponding bank codes",
+        "code and next step seen; message unconfirmed",
+    ),
+    "account_unresolved": ErrorRow(
+        422, "Could not resolve account name. Check parameters or try again.", "invalid_params", _BAD_VALUE, "seen"
+    ),
+    "bin_invalid": ErrorRow(400, "Invalid Card BIN", "invalid_params", _BAD_VALUE, "unconfirmed"),
+    "settlement_not_found": ErrorRow(404, "Settlement not found", "not_found", _BAD_VALUE, "unconfirmed"),
+    "webhook_event_not_found": ErrorRow(404, "Webhook event not found", None, None, "documented"),
+    "webhook_reference_missing": ErrorRow(400, "reference is required", None, None, "documented"),
+    "webhook_cursors": ErrorRow(400, "Invalid query: must be one of next or previous", None, None, "documented"),
+    "webhook_ids": ErrorRow(400, "ids must be a non-empty array", None, None, "documented"),
     "bad_value": ErrorRow(400, "Invalid parameters passed", "invalid_params", _BAD_VALUE, "usual pair for bad values"),
     "unreadable_body": ErrorRow(400, "The request body could not be read", "invalid_params", _BAD_VALUE, "unconfirmed"),
     "body_too_large": ErrorRow(413, "The request body is too large", "invalid_params", _BAD_VALUE, "unconfirmed"),
@@ -119,11 +253,12 @@ ERRORS: dict[str, ErrorRow] = {
 
 
 class PaystackError(Exception):
-    """An error Paystack answers with. `row` names a line of ERRORS; `message` replaces its message."""
+    """An error Paystack answers with. `row` names a line of ERRORS; `message` replaces its message, and
+    `values` fill the places in it."""
 
-    def __init__(self, row: str, message: str | None = None) -> None:
+    def __init__(self, row: str, message: str | None = None, **values: str) -> None:
         self.row = ERRORS[row]
-        self.message = message or self.row.message
+        self.message = message or (self.row.message.format(**values) if values else self.row.message)
         super().__init__(self.message)
 
     @property

@@ -1,9 +1,10 @@
-"""A transaction as Paystack shows it: verify, fetch, list, webhook (facts 3.5, 3.7, 8.3, 8.4)."""
+"""A transaction as Paystack shows it: verify, fetch, list, charge, webhook (facts 3.5, 3.7, 3.9, 4.4, 8.3, 8.4)."""
 
 import json
 from typing import Any
 
 from paystack_sandbox.clock import iso
+from paystack_sandbox.records import Plan
 from paystack_sandbox.settings import Settings
 from paystack_sandbox.state import Integration, Transaction
 
@@ -21,7 +22,9 @@ _CHECKOUT_SOURCE = {
 }
 
 
-def verify_view(row: Transaction, integration: Integration, settings: Settings) -> dict[str, Any]:
+def verify_view(
+    row: Transaction, integration: Integration, settings: Settings, plan: Plan | None = None
+) -> dict[str, Any]:
     """`data` of verify: the sample of facts 3.5, field for field."""
     created = iso(row.created_at)
     return {
@@ -31,8 +34,8 @@ def verify_view(row: Transaction, integration: Integration, settings: Settings) 
         "metadata": json.loads(row.metadata),
         **_money(row),
         "authorization": json.loads(row.authorization),
-        "customer": _customer(row),
-        "plan": None,
+        "customer": customer_view(row),
+        "plan": plan.code if plan else None,
         "split": {},
         "order_id": None,
         "paidAt": iso(row.paid_at),
@@ -43,13 +46,67 @@ def verify_view(row: Transaction, integration: Integration, settings: Settings) 
         "fees_breakdown": None,
         "connect": None,
         "transaction_date": created,
-        "plan_object": {},
+        "plan_object": plan_object(plan),
         "subaccount": {},
     }
 
 
-def fetch_view(row: Transaction, integration: Integration, settings: Settings) -> dict[str, Any]:
-    return {**verify_view(row, integration, settings), "helpdesk_link": None}
+def fetch_view(
+    row: Transaction, integration: Integration, settings: Settings, plan: Plan | None = None
+) -> dict[str, Any]:
+    """As verify, with the plan as an object (facts 3.8)."""
+    data = verify_view(row, integration, settings)
+    return {**data, "plan": plan_object(plan), "plan_object": plan_object(plan), "helpdesk_link": None}
+
+
+def charge_view(
+    row: Transaction, integration: Integration, settings: Settings, plan: Plan | None = None
+) -> dict[str, Any]:
+    """`data` of a charge that is paid. A phone's authorization has numbers and no signature here (facts 3.5)."""
+    data = verify_view(row, integration, settings, plan)
+    if row.channel == "mobile_money":
+        wallet = {field: value for field, value in data["authorization"].items() if field != "signature"}
+        data["authorization"] = {**wallet, "exp_month": 12, "exp_year": 9999}
+    return {**data, "redirect_url": None}
+
+
+def saved_charge_view(row: Transaction, integration: Integration) -> dict[str, Any]:
+    """`data` of charge_authorization, shorter than verify's (facts 3.9)."""
+    return {
+        "amount": row.amount,
+        "currency": row.currency,
+        "transaction_date": iso(row.created_at),
+        "status": row.status,
+        "reference": row.reference,
+        "domain": integration.domain,
+        "metadata": json.loads(row.metadata),
+        "gateway_response": row.gateway_response,
+        "message": row.message,
+        "channel": row.channel,
+        "ip_address": row.ip_address,
+        "log": None,
+        "fees": row.fees,
+        "authorization": json.loads(row.authorization),
+        "customer": customer_view(row),
+        "plan": None,
+        "id": row.id,
+    }
+
+
+def plan_object(plan: Plan | None) -> dict[str, Any]:
+    if plan is None:
+        return {}
+    return {
+        "id": plan.id,
+        "name": plan.name,
+        "plan_code": plan.code,
+        "description": plan.description,
+        "amount": plan.amount,
+        "interval": plan.interval,
+        "send_invoices": bool(plan.send_invoices),
+        "send_sms": bool(plan.send_sms),
+        "currency": plan.currency,
+    }
 
 
 def list_view(row: Transaction, integration: Integration, settings: Settings) -> dict[str, Any]:
@@ -60,7 +117,7 @@ def list_view(row: Transaction, integration: Integration, settings: Settings) ->
         "channel": row.channel or settings.unpaid_channel,
         "metadata": None if metadata == "" else metadata,
         **_money(row),
-        "customer": _customer(row),
+        "customer": customer_view(row),
         "authorization": json.loads(row.authorization),
         "plan": {},
         "split": {},
@@ -69,14 +126,16 @@ def list_view(row: Transaction, integration: Integration, settings: Settings) ->
         "paidAt": iso(row.paid_at),
         "createdAt": iso(row.created_at),
         "requested_amount": row.requested_amount,
-        "source": _API_SOURCE,
+        "source": _API_SOURCE if row.origin == "initialize" else {**_API_SOURCE, "entry_point": row.origin},
         "connect": None,
         "pos_transaction_data": None,
     }
 
 
-def webhook_view(row: Transaction, integration: Integration, settings: Settings) -> dict[str, Any]:
-    """`data` of charge.success: today's fields, `source` saying the hosted page."""
+def webhook_view(
+    row: Transaction, integration: Integration, settings: Settings, plan: Plan | None = None
+) -> dict[str, Any]:
+    """`data` of charge.success: today's fields, `source` saying the hosted page or the API."""
     as_string = settings.webhook_metadata_is_json_string and row.metadata != '""'
     return {
         **_head(row, integration),
@@ -85,15 +144,15 @@ def webhook_view(row: Transaction, integration: Integration, settings: Settings)
         "fees_breakdown": None,
         **_money(row),
         "authorization": json.loads(row.authorization),
-        "customer": _customer(row),
-        "plan": {},
+        "customer": customer_view(row),
+        "plan": plan_object(plan),
         "subaccount": {},
         "split": {},
         "order_id": None,
         "paidAt": iso(row.paid_at),
         "requested_amount": row.requested_amount,
         "pos_transaction_data": None,
-        "source": _CHECKOUT_SOURCE,
+        "source": _CHECKOUT_SOURCE if row.origin == "initialize" else {**_API_SOURCE, "entry_point": row.origin},
     }
 
 
@@ -156,7 +215,7 @@ def _money(row: Transaction) -> dict[str, Any]:
     }
 
 
-def _customer(row: Transaction) -> dict[str, Any]:
+def customer_view(row: Transaction) -> dict[str, Any]:
     return {
         "id": row.customer_id,
         "first_name": row.first_name,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from paystack_sandbox import charging, settling
+from paystack_sandbox import charging, identifying, refunding, settling
 
 if TYPE_CHECKING:
     from paystack_sandbox.sandbox import Sandbox
@@ -16,6 +16,8 @@ HANDLERS: dict[str, Callable[["Sandbox", int], None]] = {
     charging.BANK_ANSWERS: charging.bank_answers,
     charging.TRANSFER_EXPIRES: charging.transfer_expired,
     charging.QUEUED_CHARGE: charging.run_queued,
+    refunding.REFUND: refunding.advance,
+    identifying.IDENTIFIED: identifying.decide,
     settling.SETTLE: settling.settle,
     settling.SETTLEMENT_ARRIVES: settling.settlement_arrives,
 }

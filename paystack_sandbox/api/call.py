@@ -23,17 +23,32 @@ class Call:
     """Scheme and host the client used, for addresses in answers where no public URL is configured."""
 
 
+class _NoData:
+    """Some answers have no `data` at all."""
+
+
+NO_DATA = _NoData()
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A successful answer; errors are raised as PaystackError."""
+    """An answer with a body of its own; plain errors are raised as PaystackError.
+
+    `status` is false in one answer that has `data` all the same: a wrong PIN or OTP (facts 4.3).
+    `more` stands at the top, beside `status` and `message`.
+    """
 
     message: str
-    data: Any
+    data: Any = NO_DATA
     meta: Mapping[str, Any] | None = None
     http_status: int = 200
+    status: bool = True
+    more: Mapping[str, Any] = field(default_factory=dict)
 
     def body(self) -> dict[str, Any]:
-        body: dict[str, Any] = {"status": True, "message": self.message, "data": self.data}
+        body: dict[str, Any] = {"status": self.status, "message": self.message, **self.more}
+        if self.data is not NO_DATA:
+            body["data"] = self.data
         if self.meta is not None:
             body["meta"] = self.meta
         return body
@@ -44,7 +59,10 @@ Operation = Callable[[Call], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Route:
+    """`sure` says where the answer's form comes from, and what in it nobody has confirmed."""
+
     method: str
     path: str
     operation: Operation
-    needs_key: bool = field(default=True)
+    sure: str = ""
+    needs_key: bool = True

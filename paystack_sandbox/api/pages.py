@@ -3,15 +3,26 @@
 import base64
 import binascii
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from paystack_sandbox.errors import PaystackError
 
 DEFAULT_PER_PAGE = 50
+MAX_PER_PAGE = 1000
 MAX_ID = 2**63 - 1
+
+
+class Numbered(Protocol):
+    @property
+    def id(self) -> int: ...
+
+
+AnyNumbered = TypeVar("AnyNumbered", bound=Numbered)
+# (condition on the id, its value, order, limit) → rows
+Fetch = Callable[[str, list[int], str, int], list[AnyNumbered]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +52,7 @@ class Page:
         }
 
 
-def read_page(query: Mapping[str, str], max_per_page: int) -> Page:
+def read_page(query: Mapping[str, str], max_per_page: int = MAX_PER_PAGE) -> Page:
     per_page = _whole(query.get("perPage") or query.get("per_page"), DEFAULT_PER_PAGE)
     after, before = query.get("next"), query.get("previous")
     return Page(
@@ -51,6 +62,28 @@ def read_page(query: Mapping[str, str], max_per_page: int) -> Page:
         after=decode_cursor(after) if after else None,
         before=decode_cursor(before) if before else None,
     )
+
+
+def cursor_rows(
+    page: Page, prefix: str, id_column: str, fetch: Fetch[AnyNumbered]
+) -> tuple[list[AnyNumbered], dict[str, Any]]:
+    """The rows of a page by cursor, newest first, and the list's `meta`."""
+    if page.before is not None:
+        rows = fetch(f"{id_column} > ?", [page.before], id_column, page.per_page + 1)
+        has_previous, has_next = len(rows) > page.per_page, True
+        rows = rows[: page.per_page][::-1]
+    else:
+        condition = f"{id_column} < ?" if page.after is not None else "1"
+        values = [page.after] if page.after is not None else []
+        rows = fetch(condition, values, f"{id_column} DESC", page.per_page + 1)
+        has_previous, has_next = page.after is not None, len(rows) > page.per_page
+        rows = rows[: page.per_page]
+    meta = {
+        "next": encode_cursor(prefix, rows[-1].id) if rows and has_next else None,
+        "previous": encode_cursor(prefix, rows[0].id) if rows and has_previous else None,
+        "perPage": page.per_page,
+    }
+    return rows, meta
 
 
 def _whole(text: str | None, default: int) -> int:

@@ -4,19 +4,25 @@ import json
 from typing import Any
 
 from paystack_sandbox.api.call import Answer, Call
-from paystack_sandbox.api.initialize import check_reference
-from paystack_sandbox.api.pages import Page, encode_cursor, read_id, read_moment_ms, read_page
+from paystack_sandbox.api.fields import check_reference
+from paystack_sandbox.api.pages import MAX_PER_PAGE, cursor_rows, read_id, read_moment_ms, read_page
 from paystack_sandbox.charging import empty_log
 from paystack_sandbox.errors import NotInSandbox, PaystackError
 from paystack_sandbox.present import fetch_view, list_view, verify_view
+from paystack_sandbox.records import Plan
 from paystack_sandbox.state import Transaction
 
-MAX_PER_PAGE = 1000
 # Names that would otherwise be taken for an id.
 _OTHER_OPERATIONS = frozenset({"export", "verify", "timeline", "charge_authorization", "partial_debit"})
 _CURSOR_PREFIX = "undefined"
 # Filters for things the sandbox's transactions never have: whoever asks for one gets an empty list.
-_FILTERS_WITHOUT_MATCH = ("terminalid", "terminal_id", "settlement", "subaccount_code", "split_code")
+_FILTERS_WITHOUT_MATCH = (
+    *("terminalid", "terminal_id", "virtual_account_number", "subaccount_code", "split_code", "payment_page"),
+)
+# A CUS_ code for the customer gives an empty list, not an error (3.7).
+_NUMBERS = (("customer", "t.customer_id"), ("amount", "t.amount"), ("settlement", "t.settlement_id"))
+# Filters the kept totals can't answer.
+_NOT_IN_TOTALS = ("t.customer_id", "t.amount", "t.settlement_id", "t.origin", "t.created_at")
 
 
 def verify(call: Call) -> Answer:
@@ -26,7 +32,7 @@ def verify(call: Call) -> Answer:
     row = call.sandbox.find_by_reference(reference, call.integration.id)
     if row is None:
         raise PaystackError("reference_not_found")
-    return Answer("Verification successful", verify_view(row, call.integration, settings))
+    return Answer("Verification successful", verify_view(row, call.integration, settings, plan_of(call, row)))
 
 
 def fetch(call: Call) -> Answer:
@@ -38,7 +44,12 @@ def fetch(call: Call) -> Answer:
     row = _by_id(call, read_id(text))
     if row is None:
         raise PaystackError("transaction_not_found")
-    return Answer("Transaction retrieved", fetch_view(row, call.integration, call.sandbox.settings))
+    view = fetch_view(row, call.integration, call.sandbox.settings, plan_of(call, row))
+    return Answer("Transaction retrieved", view)
+
+
+def plan_of(call: Call, row: Transaction) -> Plan | None:
+    return call.sandbox.state.get(Plan, row.plan_id) if row.plan_id is not None else None
 
 
 def timeline(call: Call) -> Answer:
@@ -51,19 +62,26 @@ def timeline(call: Call) -> Answer:
 
 def list_transactions(call: Call) -> Answer:
     """Newest first."""
-    page = read_page(call.query, MAX_PER_PAGE)
-    where, values = _filters(call)
+    return transactions_answer(call, *filters(call))
+
+
+def transactions_answer(call: Call, where: str, values: list[Any]) -> Answer:
+    page, state = read_page(call.query), call.sandbox.state
     if page.by_cursor:
-        return _cursor_answer(call, page, where, values)
-    rows = call.sandbox.state.transactions_page(where, values, page.per_page, page.offset)
-    sums = call.sandbox.state.transaction_sums(where, values)
+
+        def fetch_rows(condition: str, ids: list[int], order: str, limit: int) -> list[Transaction]:
+            return state.transactions(f"{where} AND {condition}", [*values, *ids], order, limit)
+
+        found, cursor_meta = cursor_rows(page, _CURSOR_PREFIX, "t.id", fetch_rows)
+        return Answer("Transactions retrieved", _rows(call, found), cursor_meta)
+    rows = state.transactions_page(where, values, page.per_page, page.offset)
+    sums = _sums(call, where, values)
     meta = page.offset_meta(sum(count for _, count, _ in sums), total_volume=sum(volume for _, _, volume in sums))
     return Answer("Transactions retrieved", _rows(call, rows), meta)
 
 
 def totals(call: Call) -> Answer:
-    where, values = _filters(call)
-    sums = call.sandbox.state.transaction_sums(where, values)
+    sums = _sums(call, *filters(call))
     volumes = [{"currency": currency, "amount": volume} for currency, _, volume in sums]
     none_yet = [{"currency": call.integration.currencies[0], "amount": 0}]
     data = {
@@ -76,32 +94,17 @@ def totals(call: Call) -> Answer:
     return Answer("Transaction totals", data)
 
 
-def _cursor_answer(call: Call, page: Page, where: str, values: list[Any]) -> Answer:
-    state = call.sandbox.state
-    if page.before is not None:
-        ahead = [*values, page.before]
-        rows = state.transactions(f"{where} AND t.id > ?", ahead, "t.id", page.per_page + 1)
-        has_previous, has_next = len(rows) > page.per_page, True
-        rows = rows[: page.per_page][::-1]
-    else:
-        past = [*values, page.after] if page.after is not None else values
-        condition = f"{where} AND t.id < ?" if page.after is not None else where
-        rows = state.transactions(condition, past, "t.id DESC", page.per_page + 1)
-        has_previous, has_next = page.after is not None, len(rows) > page.per_page
-        rows = rows[: page.per_page]
-    meta = {
-        "next": encode_cursor(_CURSOR_PREFIX, rows[-1].id) if rows and has_next else None,
-        "previous": encode_cursor(_CURSOR_PREFIX, rows[0].id) if rows and has_previous else None,
-        "perPage": page.per_page,
-    }
-    return Answer("Transactions retrieved", _rows(call, rows), meta)
+def _sums(call: Call, where: str, values: list[Any]) -> list[tuple[str, int, int]]:
+    from_totals = not any(column in where for column in _NOT_IN_TOTALS)
+    return call.sandbox.state.transaction_sums(where, values, from_totals=from_totals)
 
 
 def _rows(call: Call, rows: list[Transaction]) -> list[dict[str, Any]]:
     return [list_view(row, call.integration, call.sandbox.settings) for row in rows]
 
 
-def _filters(call: Call) -> tuple[str, list[Any]]:
+def filters(call: Call) -> tuple[str, list[Any]]:
+    """The WHERE clause of a list, of totals and of an export (facts 3.7, 3.8)."""
     where, values = ["t.integration_id = ?"], [call.integration.id]
     query = call.query
 
@@ -109,14 +112,14 @@ def _filters(call: Call) -> tuple[str, list[Any]]:
         where.append(condition)
         values.append(value)
 
-    for field, column in (("status", "t.status"), ("channel", "t.channel"), ("currency", "t.currency")):
+    for field in ("status", "channel", "currency"):
         if query.get(field):
-            narrow(f"{column} = ?", query[field])
-    if query.get("customer"):
-        # A CUS_ code gives an empty list, not an error (3.7).
-        narrow("t.customer_id = ?", read_id(query["customer"]))
-    if query.get("amount"):
-        narrow("t.amount = ?", read_id(query["amount"]))
+            narrow(f"t.{field} = ?", query[field])
+    for field, column in _NUMBERS:
+        if query.get(field):
+            narrow(f"{column} = ?", read_id(query[field]))
+    if query.get("source") and query["source"].lower() != "merchantapi":
+        where.append("t.origin = 'initialize'" if query["source"].lower() == "checkout" else "0")
     for field, condition in (("from", "t.created_at >= ?"), ("to", "t.created_at <= ?")):
         moment = read_moment_ms(query, field)
         if moment is not None:
