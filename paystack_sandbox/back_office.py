@@ -6,7 +6,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from paystack_sandbox import refunding
+from paystack_sandbox import disputing, refunding
 from paystack_sandbox.api.endpoint import json_response
 from paystack_sandbox.api.fields import read_amount, read_switch, read_text, read_whole, require_text
 from paystack_sandbox.api.pages import read_id
@@ -24,6 +24,24 @@ async def make_refund(sandbox: Sandbox, request: Request) -> Response:
     amount = refunding.amount_minor(sandbox, row, read_amount(body["amount"]) if body.get("amount") else None)
     refund = refunding.begin(sandbox, row, amount, read_text(body, "customer_note"), read_text(body, "merchant_note"))
     return json_response(201, {"id": refund.id, "status": refund.status, "amount": refund.amount})
+
+
+async def raise_dispute(sandbox: Sandbox, request: Request) -> Response:
+    """As a payer does at the bank: {"transaction": reference or id, "amount"?, "category"?, "message"?}."""
+    body = parse_json_object(await raw_body(request))
+    row = find_transaction(sandbox, require_text(body, "transaction"))
+    if not row.is_paid:
+        raise PaystackError("bad_value", "Only a paid transaction can be disputed.")
+    amount = read_amount(body["amount"]) if body.get("amount") else row.amount
+    if amount > row.amount:
+        raise PaystackError("dispute_amount")
+    category = read_text(body, "category") or disputing.CATEGORIES[0]
+    if category not in disputing.CATEGORIES:
+        raise PaystackError("bad_value", f"category must be one of {', '.join(disputing.CATEGORIES)}")
+    message = read_text(body, "message") or "Customer complained about debit without value"
+    dispute = disputing.begin(sandbox, row, amount, category, message)
+    integration = sandbox.state.integration(row.integration_id)
+    return json_response(201, disputing.dispute_view(dispute, row, integration))
 
 
 async def show_authorization(sandbox: Sandbox, request: Request) -> Response:

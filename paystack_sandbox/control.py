@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from paystack_sandbox import back_office, charging, guard, timers
+from paystack_sandbox import back_office, charging, files, guard, timers
 from paystack_sandbox.api.endpoint import json_response
 from paystack_sandbox.api.operations import ROUTES
 from paystack_sandbox.api.pages import read_id
@@ -261,6 +261,7 @@ def routes() -> list[Route]:
         ("GET", "/_sandbox/transactions/{reference}", show_transaction),
         ("POST", "/_sandbox/transactions/{reference}/pay", pay),
         ("POST", "/_sandbox/refunds", back_office.make_refund),
+        ("POST", "/_sandbox/disputes", back_office.raise_dispute),
         ("GET", "/_sandbox/authorizations/{code}", back_office.show_authorization),
         ("PUT", "/_sandbox/authorizations/{code}", back_office.put_authorization),
         ("GET", "/_sandbox/webhooks", list_webhooks),
@@ -271,4 +272,7 @@ def routes() -> list[Route]:
         ("POST", "/_sandbox/clock", move_clock),
         ("POST", "/_sandbox/reset", reset),
     )
-    return [Route(path, controlled(handler), methods=[method]) for method, path, handler in table]
+    return [
+        *(Route(path, controlled(handler), methods=[method]) for method, path, handler in table),
+        *files.routes(),
+    ]

@@ -233,6 +233,8 @@ ERRORS: dict[str, ErrorRow] = {
         422, "Could not resolve account name. Check parameters or try again.", "invalid_params", _BAD_VALUE, "seen"
     ),
     "bin_invalid": ErrorRow(400, "Invalid Card BIN", "invalid_params", _BAD_VALUE, "unconfirmed"),
+    "file_not_found": ErrorRow(404, "File not found", None, None, "unconfirmed"),
+    "file_expired": ErrorRow(403, "Request has expired", None, None, "unconfirmed"),
     "settlement_not_found": ErrorRow(404, "Settlement not found", "not_found", _BAD_VALUE, "unconfirmed"),
     "webhook_event_not_found": ErrorRow(404, "Webhook event not found", None, None, "documented"),
     "webhook_reference_missing": ErrorRow(400, "reference is required", None, None, "documented"),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from paystack_sandbox import charging, identifying, refunding, settling
+from paystack_sandbox import charging, disputing, identifying, refunding, settling
 
 if TYPE_CHECKING:
     from paystack_sandbox.sandbox import Sandbox
@@ -17,6 +17,8 @@ HANDLERS: dict[str, Callable[["Sandbox", int], None]] = {
     charging.TRANSFER_EXPIRES: charging.transfer_expired,
     charging.QUEUED_CHARGE: charging.run_queued,
     refunding.REFUND: refunding.advance,
+    disputing.REMIND: disputing.remind,
+    disputing.DEADLINE: disputing.deadline_passed,
     identifying.IDENTIFIED: identifying.decide,
     settling.SETTLE: settling.settle,
     settling.SETTLEMENT_ARRIVES: settling.settlement_arrives,

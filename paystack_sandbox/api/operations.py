@@ -3,7 +3,7 @@
 `sure` on each row feeds docs/SANDBOX_API.md; its brackets name sections of the facts page.
 """
 
-from paystack_sandbox.api import charges, customers, refunds, saved_charges, transactions
+from paystack_sandbox.api import charges, customers, disputes, exports, refunds, saved_charges, transactions
 from paystack_sandbox.api.banks import list_banks, list_countries
 from paystack_sandbox.api.call import Route
 from paystack_sandbox.api.initialize import initialize
@@ -26,6 +26,12 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/transaction/verify/{reference:path}", transactions.verify, "seen"),
     Route("GET", "/transaction", transactions.list_transactions, "seen"),
     Route("GET", "/transaction/totals", transactions.totals, "documented sample"),
+    Route(
+        "GET",
+        "/transaction/export",
+        exports.export_transactions,
+        "documented sample; the columns of the CSV are the sandbox's own",
+    ),
     Route(
         "GET",
         "/transaction/timeline/{id_or_reference:path}",
@@ -80,6 +86,16 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/refund", refunds.list_refunds, "documented sample and OpenAPI document, filters seen"),
     Route("POST", "/refund/retry_with_customer_details/{id}", refunds.retry, "documented sample"),
     Route("GET", "/refund/{id}", refunds.fetch, "documented sample and OpenAPI document"),
+    Route("GET", "/dispute", disputes.list_disputes, "documented sample"),
+    Route(
+        "GET", "/dispute/export", exports.export_disputes, "documented sample, the error seen; the columns are our own"
+    ),
+    Route("GET", "/dispute/transaction/{id}", disputes.of_transaction, "documented sample"),
+    Route("GET", "/dispute/{id}", disputes.fetch, "documented sample; no recording has a dispute"),
+    Route("PUT", "/dispute/{id}", disputes.update, "OpenAPI document; an older sample has a list in `data`"),
+    Route("POST", "/dispute/{id}/evidence", disputes.add_evidence, "documented sample"),
+    Route("GET", "/dispute/{id}/upload_url", disputes.upload_url, "documented sample"),
+    Route("PUT", "/dispute/{id}/resolve", disputes.resolve, "OpenAPI document and documented sample"),
     Route(
         "GET",
         "/bank",

@@ -13,7 +13,7 @@ from paystack_sandbox.records import Plan
 from paystack_sandbox.state import Transaction
 
 # Names that would otherwise be taken for an id.
-_OTHER_OPERATIONS = frozenset({"export", "verify", "timeline", "charge_authorization", "partial_debit"})
+_OTHER_OPERATIONS = frozenset({"verify", "timeline", "charge_authorization", "partial_debit"})
 _CURSOR_PREFIX = "undefined"
 # Filters for things the sandbox's transactions never have: whoever asks for one gets an empty list.
 _FILTERS_WITHOUT_MATCH = (
@@ -113,7 +113,7 @@ def filters(call: Call) -> tuple[str, list[Any]]:
         values.append(value)
 
     for field in ("status", "channel", "currency"):
-        if query.get(field):
+        if query.get(field) and query[field] != "all":
             narrow(f"t.{field} = ?", query[field])
     for field, column in _NUMBERS:
         if query.get(field):
