@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from paystack_sandbox import payments, present, settling
+from paystack_sandbox import payments, present, settling, subscribing
 from paystack_sandbox.authorizations import authorization_of
 from paystack_sandbox.money import CURRENCIES, amount_with_fee_minor, fee_minor
 from paystack_sandbox.payments import (
@@ -25,7 +25,7 @@ from paystack_sandbox.payments import (
     Terms,
     WrongSum,
 )
-from paystack_sandbox.records import Authorization
+from paystack_sandbox.records import Authorization, Plan
 from paystack_sandbox.state import Transaction
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ _TIMERS = (PHONE_PROMPT, BANK_ANSWERS, TRANSFER_EXPIRES, QUEUED_CHARGE)
 TIMED_OUT = "Timeout"
 CAPITEC_SECONDS = 120
 CHECKOUT = "initialize"
-"""`origin` of a transaction that is paid on the hosted page, and may be tried again there."""
+CARD_UPDATE = "card_update"
+ON_CHECKOUT = (CHECKOUT, CARD_UPDATE)
+"""`origin` of transactions that are paid on the hosted page, and may be tried again there."""
 
 
 class AlreadyPaid(Exception):
@@ -90,7 +92,7 @@ def attempt(
     with sandbox.state.transaction():
         row = _open_row(sandbox, transaction_id)
         offered = offered_channels(row)
-        if row.origin == CHECKOUT and instrument.channel not in offered:
+        if row.origin in ON_CHECKOUT and instrument.channel not in offered:
             raise InvalidInstrument("channel", f"The channels of this payment are {', '.join(offered) or 'none'}")
         log = _log_of(row, sandbox)
         log["attempts"] += 1
@@ -208,7 +210,7 @@ def _open_row(sandbox: "Sandbox", transaction_id: int) -> Transaction:
 
 def is_closed(sandbox: "Sandbox", row: Transaction) -> bool:
     """Whether the transaction failed for good, or took too long."""
-    if row.status == "failed" and (sandbox.settings.wrong_answer_ends_checkout or row.origin != CHECKOUT):
+    if row.status == "failed" and (sandbox.settings.wrong_answer_ends_checkout or row.origin not in ON_CHECKOUT):
         return True
     timeout = session_timeout(sandbox, row.integration_id)
     return timeout > 0 and sandbox.clock.now_ms() > row.created_at + timeout * 1000
@@ -317,8 +319,11 @@ def _succeed(sandbox: "Sandbox", paying: _Paying, move: Approved) -> Transaction
     )
     settling.payment_received(sandbox, paid)
     integration = sandbox.state.integration(row.integration_id)
-    data = present.webhook_view(paid, integration, sandbox.settings)
+    plan = sandbox.state.get(Plan, paid.plan_id) if paid.plan_id is not None else None
+    data = present.webhook_view(paid, integration, sandbox.settings, plan)
     sandbox.webhooks.enqueue(integration, "charge.success", paid.reference, data)
+    if paid.plan_id is not None or paid.subscription_id is not None:
+        subscribing.payment_made(sandbox, paid)
     return paid
 
 
@@ -343,7 +348,7 @@ def _decline(sandbox: "Sandbox", paying: _Paying, move: Declined) -> Transaction
     # a charge by the API is dead in every case (4.3).
     row, log = paying.row, paying.log
     ends = sandbox.settings.wrong_answer_ends_checkout and move.wrong_answer
-    failed = ends or paying.instrument.channel == "mobile_money" or row.origin != CHECKOUT
+    failed = ends or paying.instrument.channel == "mobile_money" or row.origin not in ON_CHECKOUT
     log["errors"] += 1
     _note(log, sandbox, "error", f"Error: {move.gateway_response}")
     return sandbox.state.update_transaction(
@@ -366,7 +371,7 @@ def _send_back(sandbox: "Sandbox", paying: _Paying, move: WrongSum) -> Transacti
         return _apply(sandbox, paying, Declined("Incorrect amount"))
     log["errors"] += 1
     _note(log, sandbox, "error", "Error: incorrect amount sent")
-    if row.origin != CHECKOUT and row.pending is not None:
+    if row.origin not in ON_CHECKOUT and row.pending is not None:
         return sandbox.state.update_transaction(row.id, log=json.dumps(log))
     _clear_timers(sandbox, row)
     return sandbox.state.update_transaction(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from paystack_sandbox import charging, disputing, identifying, refunding, settling
+from paystack_sandbox import charging, disputing, identifying, refunding, renewing, settling, subscribing
 
 if TYPE_CHECKING:
     from paystack_sandbox.sandbox import Sandbox
@@ -20,6 +20,9 @@ HANDLERS: dict[str, Callable[["Sandbox", int], None]] = {
     disputing.REMIND: disputing.remind,
     disputing.DEADLINE: disputing.deadline_passed,
     identifying.IDENTIFIED: identifying.decide,
+    subscribing.INVOICE_DUE: renewing.invoice_due,
+    subscribing.CHARGE_DUE: renewing.charge_due,
+    subscribing.EXPIRING_CARDS: renewing.cards_expiring,
     settling.SETTLE: settling.settle,
     settling.SETTLEMENT_ARRIVES: settling.settlement_arrives,
 }

@@ -3,7 +3,17 @@
 `sure` on each row feeds docs/SANDBOX_API.md; its brackets name sections of the facts page.
 """
 
-from paystack_sandbox.api import charges, customers, disputes, exports, refunds, saved_charges, transactions
+from paystack_sandbox.api import (
+    charges,
+    customers,
+    disputes,
+    exports,
+    plans,
+    refunds,
+    saved_charges,
+    subscriptions,
+    transactions,
+)
 from paystack_sandbox.api.banks import list_banks, list_countries
 from paystack_sandbox.api.call import Route
 from paystack_sandbox.api.initialize import initialize
@@ -86,6 +96,32 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/refund", refunds.list_refunds, "documented sample and OpenAPI document, filters seen"),
     Route("POST", "/refund/retry_with_customer_details/{id}", refunds.retry, "documented sample"),
     Route("GET", "/refund/{id}", refunds.fetch, "documented sample and OpenAPI document"),
+    Route("POST", "/plan", plans.create, "documented sample, one error seen"),
+    Route("GET", "/plan", plans.list_plans, "documented sample and OpenAPI document"),
+    Route("GET", "/plan/{code}", plans.fetch, "documented sample and OpenAPI document"),
+    Route("PUT", "/plan/{code}", plans.update, "documented sample"),
+    Route(
+        "POST",
+        "/subscription",
+        subscriptions.create,
+        "seen; that it is charged at once without `start_date` is unconfirmed",
+    ),
+    Route("GET", "/subscription", subscriptions.list_subscriptions, "documented sample, filters seen"),
+    Route("POST", "/subscription/disable", subscriptions.disable, "seen"),
+    Route("POST", "/subscription/enable", subscriptions.enable, "documented sample, the error seen"),
+    Route(
+        "GET",
+        "/subscription/{code}/manage/link",
+        subscriptions.manage_link,
+        "documented sample; where the link leads is the sandbox's own",
+    ),
+    Route(
+        "POST",
+        "/subscription/{code}/manage/email",
+        subscriptions.manage_email,
+        "documented sample; nothing is sent",
+    ),
+    Route("GET", "/subscription/{code}", subscriptions.fetch, "documented sample and OpenAPI document"),
     Route("GET", "/dispute", disputes.list_disputes, "documented sample"),
     Route(
         "GET", "/dispute/export", exports.export_disputes, "documented sample, the error seen; the columns are our own"
