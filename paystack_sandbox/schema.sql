@@ -291,6 +291,7 @@ CREATE TABLE webhooks (
 );
 CREATE INDEX webhooks_by_integration ON webhooks (integration_id);
 CREATE INDEX webhooks_by_row ON webhooks (row_id);
+CREATE INDEX webhooks_by_reference ON webhooks (reference);
 CREATE INDEX webhooks_by_due ON webhooks (next_attempt_at) WHERE next_attempt_at IS NOT NULL;
 
 CREATE TABLE webhook_attempts (

@@ -409,6 +409,10 @@ class State:
         rows = self._all("SELECT * FROM webhooks ORDER BY id DESC LIMIT ?", limit)
         return [Webhook(*row) for row in rows]
 
+    def select_webhooks(self, where: str, values: Sequence[Any], order: str, limit: int) -> list[Webhook]:
+        sql = f"SELECT * FROM webhooks WHERE {where} ORDER BY {order} LIMIT ?"  # noqa: S608
+        return [Webhook(*row) for row in self._all(sql, *values, limit)]
+
     def due_webhooks(self, now_ms: int) -> list[Webhook]:
         rows = self._all(
             "SELECT * FROM webhooks WHERE next_attempt_at <= ? ORDER BY next_attempt_at, id LIMIT 500", now_ms

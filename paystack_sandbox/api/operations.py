@@ -11,10 +11,13 @@ from paystack_sandbox.api import (
     plans,
     refunds,
     saved_charges,
+    settlements,
     subscriptions,
     transactions,
+    verification,
+    webhook_events,
 )
-from paystack_sandbox.api.banks import list_banks, list_countries
+from paystack_sandbox.api.banks import list_banks, list_countries, list_states
 from paystack_sandbox.api.call import Route
 from paystack_sandbox.api.initialize import initialize
 
@@ -139,5 +142,35 @@ ROUTES: tuple[Route, ...] = (
         "documented sample; `longcode` and dates of Ghana's rows are placeholders",
         needs_key=False,
     ),
+    Route("GET", "/bank/resolve", verification.resolve_account, "documented sample, one error seen; names are made up"),
+    Route("POST", "/bank/validate", verification.validate_account, "documented samples"),
+    Route(
+        "GET",
+        "/decision/bin/{bin}",
+        verification.resolve_bin,
+        "documented sample; only the test cards' numbers are known",
+    ),
     Route("GET", "/country", list_countries, "documented sample", needs_key=False),
+    Route("GET", "/address_verification/states", list_states, "documented sample; the United States and Canada"),
+    Route(
+        "GET",
+        "/settlement",
+        settlements.list_settlements,
+        "documented sample; Paystack's test mode settles nothing, and the dates are unconfirmed",
+    ),
+    Route("GET", "/settlement/{id}/transactions", settlements.settlement_transactions, "documented sample"),
+    Route("GET", "/balance", settlements.balance, "documented sample, seen"),
+    Route("GET", "/balance/ledger", settlements.ledger, "documented sample, seen"),
+    Route("GET", "/integration/payment_session_timeout", settlements.fetch_timeout, "documented sample"),
+    Route("PUT", "/integration/payment_session_timeout", settlements.update_timeout, "documented sample"),
+    Route("GET", "/integration/webhooks/events", webhook_events.list_events, "documented sample of 2026"),
+    Route("GET", "/integration/webhooks/events/lookup", webhook_events.lookup, "documented sample of 2026"),
+    Route("POST", "/integration/webhooks/events/resend", webhook_events.resend, "documented sample of 2026"),
+    Route(
+        "POST",
+        "/integration/webhooks/events/resend-matching",
+        webhook_events.resend_matching,
+        "documented sample of 2026; the filters' place in the body is unconfirmed",
+    ),
+    Route("GET", "/integration/webhooks/events/{id}", webhook_events.fetch, "documented sample of 2026"),
 )
