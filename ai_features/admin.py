@@ -285,9 +285,13 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
         "balance_shown",
         "purchase",
         "lot",
+        "feature",
+        "pricing",
+        "member",
+        "reservation",
+        "metadata",
         "reason",
         "actor",
-        "idempotency_key",
     )
 
 

@@ -34,6 +34,21 @@ class AICredits:
     credits_expire_days: int | None = 180
     """Life of purchased and bonus credits; None: they never expire."""
 
+    reservation_ttl_seconds: int = 900
+    """How long a reservation stays open unless it says otherwise; a day is the most."""
+
+    low_balance: Decimal | None = Decimal(5)
+    """Credits below which `credits_low` is sent, unless a wallet has its own; None: never."""
+
+    expiry_notice_days: int = 7
+    """`credits_expiring` is sent this many days before a lot expires."""
+
+    notice_emails: bool = False
+    """Send each notice to the wallet's owner by e-mail too."""
+
+    metadata_days: int | None = None
+    """The note an app left with a spend is emptied after this many days; None: never."""
+
     purchase_deadline_hours: int = 24
     """A purchase still undecided after this becomes `abandoned` (and is settled all the same if paid later)."""
 
@@ -79,8 +94,8 @@ def ai_credits() -> AICredits:
     for key in ("payment_methods", "callback_hosts", "webhook_source_ips"):
         if key in given:
             given[key] = tuple(given[key])
-    for key in ("custom_minimum", "custom_credits_per_unit"):
-        if key in given:
+    for key in ("custom_minimum", "custom_credits_per_unit", "low_balance"):
+        if given.get(key) is not None:
             given[key] = Decimal(str(given[key]))
     if "throttle_rates" in given:
         given["throttle_rates"] = {**AICredits().throttle_rates, **given["throttle_rates"]}

@@ -7,12 +7,22 @@
     │   ├── PackageUnknown             422
     │   ├── PaymentMethodUnknown       422
     │   ├── AmountOutOfRange           422
-    │   ├── CreditsOutOfRange          422
+    │   ├── CreditsOutOfRange          422  more than a wallet can hold
+    │   │   ├── CreditsZero            422
+    │   │   ├── CreditsNegative        422
+    │   │   ├── CreditsTooPrecise      422  a seventh decimal place
+    │   │   └── CreditsNotANumber      422
+    │   ├── FeatureUnknown             422
+    │   ├── IdempotencyKeyUnusable     422
     │   └── CallbackUrlRefused         422
     ├── WebhookRefused                 400  no key of ours signed it
+    ├── InsufficientCredits            402  `current_balance`, `required_credits`, `shortage`, `buy_url`
     ├── PurchaseNotFound               404
-    ├── IdempotencyConflict            409  same key, other request
+    ├── ReservationNotFound            404
+    ├── IdempotencyConflict            409  same key, other request; both are in the answer
+    ├── ReservationEnded               409  captured, released or expired before; `status` says which
     ├── PurchaseInProgress             409  same key, first request still at work
+    ├── SpendingCapReached             429  a cap of this token, member or feature; `retry_after_seconds`
     └── PaystackError
         ├── PaystackUnavailable        503  no connection, or Paystack answered 5xx
         │   ├── PaystackTimeout        503
@@ -87,7 +97,47 @@ class AmountOutOfRange(RequestRefused):
 
 class CreditsOutOfRange(RequestRefused):
     code = "credits_out_of_range"
-    default_message = "Credits must be a positive number with at most 6 decimal places."
+    default_message = "These are more credits than a wallet can hold."
+
+
+class CreditsZero(CreditsOutOfRange):
+    code = "credits_zero"
+    default_message = "Credits must be more than zero."
+
+
+class CreditsNegative(CreditsOutOfRange):
+    code = "credits_negative"
+    default_message = "Credits must be a positive number."
+
+
+class CreditsTooPrecise(CreditsOutOfRange):
+    code = "credits_too_precise"
+    default_message = "Credits have at most 6 decimal places."
+
+
+class CreditsNotANumber(CreditsOutOfRange):
+    code = "credits_not_a_number"
+    default_message = "Credits must be a number, as in 12.5."
+
+
+class FeatureUnknown(RequestRefused):
+    """`feature` as it was asked for."""
+
+    code = "feature_unknown"
+    default_message = "This feature has no price. Use one of the feature codes that staff has priced."
+
+
+class IdempotencyKeyUnusable(RequestRefused):
+    code = "idempotency_key_unusable"
+    default_message = "An Idempotency-Key has 1 to 100 printable ASCII characters."
+
+
+class InsufficientCredits(AICreditsError):
+    """`current_balance` is what can be spent now, `shortage` what is missing (debt included), all in credits."""
+
+    code = "insufficient_credits"
+    http_status = 402
+    default_message = "There are too few credits for this. Buy more and try again."
 
 
 class CallbackUrlRefused(RequestRefused):
@@ -107,7 +157,31 @@ class PurchaseNotFound(AICreditsError):
     default_message = "You have no purchase with this reference. Check the reference in your receipt."
 
 
+class ReservationNotFound(AICreditsError):
+    code = "reservation_not_found"
+    http_status = 404
+    default_message = "You have no reservation with this id."
+
+
+class ReservationEnded(AICreditsError):
+    """`status` is how it ended, `captured` the credits charged for it."""
+
+    code = "reservation_ended"
+    http_status = 409
+    default_message = "This reservation has ended. Make a new one."
+
+
+class SpendingCapReached(AICreditsError):
+    """`scope`, `subject`, `period`, and in credits `limit` and `used`; `retry_after_seconds` until the next period."""
+
+    code = "spending_cap_reached"
+    http_status = 429
+    default_message = "This would pass a spending cap. Wait for the next period, or ask for a higher cap."
+
+
 class IdempotencyConflict(AICreditsError):
+    """`first_request` is what the key stands for, `this_request` what came with it now."""
+
     code = "idempotency_conflict"
     http_status = 409
     default_message = "This Idempotency-Key was used for another request. Use a new key for a new request."

@@ -8,11 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 
-from ai_features.exceptions import AmountOutOfRange, CreditsOutOfRange
+from ai_features.exceptions import (
+    AmountOutOfRange,
+    CreditsNegative,
+    CreditsNotANumber,
+    CreditsOutOfRange,
+    CreditsTooPrecise,
+    CreditsZero,
+)
 
 MICRO = 1_000_000
 MAX_MICRO = 9_000_000_000_000_000_000
 """No balance grows past this: the database's 64-bit integer ends at 9.22 × 10^18."""
+
+_MAX_CREDITS = Decimal(MAX_MICRO).scaleb(-6)
 
 # The default context would round a 29th digit away in silence.
 _EXACT = Context(prec=60, traps=[DivisionByZero, Inexact, InvalidOperation, Overflow])
@@ -92,15 +101,25 @@ def to_major(amount_minor: int) -> Decimal:
     return Decimal(amount_minor).scaleb(-2)
 
 
-def to_micro(credits_: Decimal | int | str) -> int:
-    """Credits to micro-credits, exactly. Raises CreditsOutOfRange unless positive, with at most 6 places."""
+def to_micro(credits_: Decimal | int | str | float) -> int:
+    """Credits to micro-credits, exactly. A float counts as what it prints: 0.1 is 0.1.
+
+    Raises a CreditsOutOfRange unless positive, with at most 6 places, and no more than a wallet can hold.
+    """
     try:
-        micro = _EXACT.multiply(Decimal(credits_), Decimal(MICRO))
+        number = Decimal(str(credits_) if isinstance(credits_, float) else credits_)
     except (ArithmeticError, ValueError, TypeError) as error:
-        raise CreditsOutOfRange from error
-    if not micro.is_finite() or not 0 < micro <= MAX_MICRO or micro % 1:
+        raise CreditsNotANumber from error
+    if isinstance(credits_, bool) or not number.is_finite():
+        raise CreditsNotANumber
+    if number <= 0:
+        raise CreditsNegative if number else CreditsZero
+    if number > _MAX_CREDITS:
         raise CreditsOutOfRange
-    return int(micro)
+    try:
+        return int(_EXACT.to_integral_exact(_EXACT.multiply(number, Decimal(MICRO))))
+    except Inexact as error:
+        raise CreditsTooPrecise from error
 
 
 def to_credits(micro: int) -> Decimal:

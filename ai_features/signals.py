@@ -1,4 +1,8 @@
-"""Sent after the commit, to every receiver even if one fails (`send_robust`); `purchase` is the argument of each.
+"""Sent after the commit, to every receiver even if one fails (`send_robust`).
+
+Those of payments have the argument `purchase`. Those of wallets have `wallet` and `notice`, at most one of a kind a
+day: `credits_low` with `available` (credits) and `days_left` (at the pace of the last seven days; None: no pace),
+`credits_depleted`, and `credits_expiring` with `credits` and `expires_at`.
 
 A receiver cannot undo a payment: what it raises is logged by Django and the credits stay.
 """
@@ -8,3 +12,7 @@ from django.dispatch import Signal
 purchase_completed = Signal()
 purchase_failed = Signal()
 payment_needs_review = Signal()
+
+credits_low = Signal()
+credits_depleted = Signal()
+credits_expiring = Signal()

@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import IntegrityError, transaction
-from django.db.models import Sum
 
-from ai_features.billing import ledger, purchases, settlement, webhooks
+from ai_features.billing import (
+    balances,
+    caps,
+    grants,
+    pricing,
+    purchases,
+    reservations,
+    settlement,
+    spending,
+    usage,
+    webhooks,
+)
+from ai_features.billing.balances import Availability, Balance
+from ai_features.billing.leases import Lease
+from ai_features.billing.pricing import Credits, Use
 from ai_features.billing.purchases import Order, Quote
-from ai_features.billing.wallets import Owner, wallet_of
-from ai_features.exceptions import IdempotencyConflict
-from ai_features.models import EntryKind, LedgerEntry, LotSource, Purchase, SettledBy, Wallet, WebhookEvent
-from ai_features.money import to_credits, to_micro
+from ai_features.billing.reservations import Captured, Reserved
+from ai_features.billing.spending import Caller, Spent, SpentMany
+from ai_features.billing.usage import UsageStats
+from ai_features.billing.wallets import Owner, wallet_id_of, wallet_of
+from ai_features.models import CapPeriod, CapScope, LedgerEntry, Purchase, SettledBy, Wallet, WebhookEvent
 
-
-@dataclass(frozen=True, slots=True)
-class ExpiringCredits:
-    credits: Decimal
-    expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """In credits. `available` is what can be spent now: the balance less what is held, and nothing while in debt."""
-
-    balance: Decimal
-    held: Decimal
-    available: Decimal
-    expiring: tuple[ExpiringCredits, ...]
+STATEMENT_MAX = 1000
 
 
 class AIBillingService:
@@ -46,54 +45,191 @@ class AIBillingService:
     @staticmethod
     def balance(owner: Owner) -> Balance:
         """What the owner has, and when how much of it expires, soonest first."""
-        wallet = wallet_of(owner)
-        if wallet is owner:
-            wallet.refresh_from_db()
-        lots = wallet.lots.filter(remaining__gt=0).exclude(expires_at=None)
-        expiring = lots.order_by("expires_at").values_list("expires_at").annotate(Sum("remaining"))
-        return Balance(
-            balance=to_credits(wallet.balance),
-            held=to_credits(wallet.held),
-            available=to_credits(wallet.available),
-            expiring=tuple(ExpiringCredits(to_credits(micro), moment) for moment, micro in expiring if moment),
-        )
+        return balances.balance(wallet_id_of(owner))
 
     @staticmethod
     def grant(
         owner: Owner,
-        credits: Decimal | int | str,  # noqa: A002  the vocabulary's own word
+        credits: Credits,  # noqa: A002  the vocabulary's own word
         *,
         reason: str,
         expires_at: datetime | None = None,
         idempotency_key: str | None = None,
         granted_by: AbstractBaseUser | None = None,
     ) -> LedgerEntry:
-        """Add a lot without payment and return its entry. Without `expires_at` it never expires.
+        """Add a lot without payment and return its entry. Without `expires_at` it never expires; debt is paid first.
 
-        Safe to repeat with the same `idempotency_key`. Raises CreditsOutOfRange, and IdempotencyConflict where
-        the key stands for another amount or for something else.
+        Safe to repeat with the same `idempotency_key`. Raises CreditsOutOfRange, InvalidRequest for an expiry that
+        has passed, and IdempotencyConflict where the key stands for another request.
         """
-        new_lot = ledger.NewLot(
-            EntryKind.GRANT,
-            LotSource.GRANTED,
-            to_micro(credits),
-            expires_at,
-            reason=reason,
-            actor=granted_by,
-            idempotency_key=idempotency_key,
+        return grants.grant(
+            wallet_id_of(owner), credits, reason=reason, expires_at=expires_at, key=idempotency_key, actor=granted_by
         )
-        wallet = wallet_of(owner)
-        try:
-            with transaction.atomic():
-                (entry,) = ledger.add(ledger.lock_wallet(wallet.pk), [new_lot])
-        except IntegrityError:
-            earlier = LedgerEntry.objects.filter(wallet=wallet, idempotency_key=idempotency_key).first()
-            if idempotency_key is None or earlier is None:
-                raise
-            if (earlier.kind, earlier.amount) != (EntryKind.GRANT, new_lot.amount):
-                raise IdempotencyConflict(entry=earlier.pk) from None
-            return earlier
-        return entry
+
+    @staticmethod
+    def spend(
+        owner: Owner,
+        credits: Credits | None = None,  # noqa: A002
+        *,
+        feature: str = "",
+        units: int | None = None,
+        tokens_in: int = 0,
+        tokens_out: int = 0,
+        idempotency_key: str | None = None,
+        member: AbstractBaseUser | None = None,
+        token: str = "",
+        metadata: dict[str, Any] | None = None,
+    ) -> Spent:
+        """Take credits now: as many as `credits` says, or what `feature` costs for so many units or tokens.
+
+        With both, the entry is filed under the feature and costs `credits`. `member` and `token` say who is spending,
+        for caps and the record; an owner who is a user is the member. `metadata` is the app's own note (at most 4 KB).
+        Safe to repeat with the same `idempotency_key`. Raises InsufficientCredits, SpendingCapReached,
+        IdempotencyConflict, FeatureUnknown, or another RequestRefused.
+        """
+        use = Use(credits, feature, units, tokens_in, tokens_out)
+        caller = _caller(owner, member, token)
+        return spending.spend(wallet_id_of(owner), use, caller, key=idempotency_key, metadata=metadata)
+
+    @staticmethod
+    def spend_many(
+        owner: Owner,
+        uses: Iterable[Use | Mapping[str, Any]],
+        *,
+        idempotency_key: str | None = None,
+        member: AbstractBaseUser | None = None,
+        token: str = "",
+    ) -> SpentMany:
+        """Up to 1,000 uses at once, all or none, an entry each: `[{"credits": "0.5", "feature": "chat"}, …]`.
+
+        Raises as `spend`; one key stands for all of them.
+        """
+        given = [use if isinstance(use, Use) else Use(**use) for use in uses]
+        return spending.spend_many(wallet_id_of(owner), given, _caller(owner, member, token), key=idempotency_key)
+
+    @staticmethod
+    def reserve(
+        owner: Owner,
+        credits: Credits | None = None,  # noqa: A002
+        *,
+        feature: str = "",
+        units: int | None = None,
+        tokens_in: int = 0,
+        tokens_out: int = 0,
+        ttl_seconds: int | None = None,
+        idempotency_key: str | None = None,
+        member: AbstractBaseUser | None = None,
+        token: str = "",
+    ) -> Reserved:
+        """Set credits aside for a call whose price is not known yet, for `ttl_seconds` (default: the settings').
+
+            with AIBillingService.reserve(user, 5, feature="chat") as reservation:
+                answer = ask_the_model()
+                reservation.capture(tokens_out=answer.tokens)
+
+        What is not captured by the end of the block is released. Without a block, call `capture` or `release`
+        yourself; a reservation left alone expires. Safe to repeat with the same `idempotency_key`. Raises as `spend`.
+        """
+        use = Use(credits, feature, units, tokens_in, tokens_out)
+        caller = _caller(owner, member, token)
+        return reservations.reserve(wallet_id_of(owner), use, caller, ttl_seconds=ttl_seconds, key=idempotency_key)
+
+    @staticmethod
+    def capture(
+        owner: Owner,
+        reservation_id: int,
+        credits: Credits | None = None,  # noqa: A002
+        *,
+        feature: str = "",
+        units: int | None = None,
+        tokens_in: int = 0,
+        tokens_out: int = 0,
+        idempotency_key: str | None = None,
+        member: AbstractBaseUser | None = None,
+        token: str = "",
+        metadata: dict[str, Any] | None = None,
+    ) -> Captured:
+        """Charge what the call really cost, and let go of the rest of the reservation.
+
+        Above what was reserved the wallet pays, and what it lacks becomes debt; an expired reservation is charged
+        all the same, and the answer says so. The same capture again gets the first answer. Raises
+        ReservationNotFound (another's is none), ReservationEnded, IdempotencyConflict, or a RequestRefused.
+        """
+        use = Use(credits, feature, units, tokens_in, tokens_out)
+        caller = _caller(owner, member, token)
+        return reservations.capture(
+            wallet_id_of(owner), reservation_id, use, caller, key=idempotency_key, metadata=metadata
+        )
+
+    @staticmethod
+    def release(owner: Owner, reservation_id: int) -> Decimal:
+        """Let go of all of it; returns the balance. Safe to repeat. Raises ReservationNotFound, ReservationEnded."""
+        return reservations.release(wallet_id_of(owner), reservation_id)
+
+    @staticmethod
+    def renew(owner: Owner, reservation_id: int, ttl_seconds: int | None = None) -> datetime:
+        """Keep it open until `ttl_seconds` from now; returns when that is. Raises as `release`, and InvalidRequest."""
+        return reservations.renew(wallet_id_of(owner), reservation_id, ttl_seconds)
+
+    @staticmethod
+    def lease(
+        owner: Owner,
+        credits: Credits,  # noqa: A002
+        *,
+        feature: str = "",
+        ttl_seconds: int | None = None,
+        member: AbstractBaseUser | None = None,
+        token: str = "",
+    ) -> Lease:
+        """A reservation that this process spends locally and writes in steps, for thousands of calls a second:
+
+            with AIBillingService.lease(wallet, credits=100) as lease:
+                lease.spend(0.5, feature="embed")
+
+        Raises InsufficientCredits on entering. A process that dies has charged nothing that it had not used.
+        """
+        return Lease(wallet_id_of(owner), credits, feature, ttl_seconds, _caller(owner, member, token))
+
+    @staticmethod
+    def check_credits(
+        owner: Owner,
+        credits: Credits | None = None,  # noqa: A002
+        *,
+        feature: str = "",
+        units: int | None = None,
+        tokens_in: int = 0,
+        tokens_out: int = 0,
+    ) -> Availability:
+        """Whether a spend of this would be paid now; nothing is taken or set aside. Raises a RequestRefused."""
+        use = Use(credits, feature, units, tokens_in, tokens_out)
+        return balances.check(wallet_id_of(owner), pricing.price(use).amount)
+
+    @staticmethod
+    def usage_stats(owner: Owner, days: int = 30) -> UsageStats:
+        """What was used in the last `days` days (UTC, today included): in all, by feature, by day."""
+        return usage.stats(wallet_id_of(owner), days)
+
+    @staticmethod
+    def statement(owner: Owner, *, before: int | None = None, limit: int = 50) -> list[LedgerEntry]:
+        """The wallet's entries, newest first; for the next page give the last one's id as `before`.
+
+        A page costs the same however long the history is. `limit` is at most 1,000.
+        """
+        entries = LedgerEntry.objects.filter(wallet_id=wallet_id_of(owner)).select_related("purchase").order_by("-id")
+        if before is not None:
+            entries = entries.filter(id__lt=before)
+        return list(entries[: min(max(limit, 0), STATEMENT_MAX)])
+
+    @staticmethod
+    def set_cap(
+        owner: Owner, scope: CapScope | str, subject: str, period: CapPeriod | str, limit: Credits | None
+    ) -> None:
+        """At most `limit` credits a day or month (UTC) for one token, member or feature; None lifts the cap.
+
+        `subject` is the first 15 characters of the token, the member's user id, or the feature's code. What was used
+        in the period before the cap was set does not count. Safe to repeat. Raises InvalidRequest, CreditsOutOfRange.
+        """
+        caps.set_cap(wallet_id_of(owner), scope, subject, period, limit)
 
     @staticmethod
     def packages(currency: str | None = None) -> list[Quote]:
@@ -127,3 +263,9 @@ class AIBillingService:
     def replay_webhook(event: WebhookEvent) -> WebhookEvent:
         """Process a recorded event again. Safe to repeat."""
         return webhooks.process(event)
+
+
+def _caller(owner: Owner, member: AbstractBaseUser | None, token: str) -> Caller:
+    if member is None and isinstance(owner, AbstractBaseUser):
+        member = owner
+    return Caller(None if member is None else member.pk, token)

@@ -140,8 +140,8 @@ def _note_facts(purchase: Purchase, facts: Transaction) -> None:
 
 
 def _complete(purchase: Purchase, settled_by: SettledBy, now: datetime) -> None:
-    wallet = ledger.lock_wallet(purchase.wallet_id)
-    ledger.add(wallet, list(_lots_of(purchase, now)))
+    with ledger.open_account(purchase.wallet_id) as account:
+        account.add(list(_lots_of(purchase, now)))
     purchase.settled_by = settled_by
     purchase.completed_at = now
 

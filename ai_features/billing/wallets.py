@@ -25,6 +25,16 @@ def wallet_of(owner: Owner) -> Wallet:
     return wallet
 
 
+def wallet_id_of(owner: Owner) -> int:
+    """The same without its row, where only the id is needed."""
+    if isinstance(owner, Wallet):
+        return owner.pk
+    if isinstance(owner, str) or ai_credits().wallet_resolver:
+        return wallet_of(owner).pk
+    found = Wallet.objects.filter(user_id=owner.pk).values_list("pk", flat=True).first()
+    return wallet_of(owner).pk if found is None else found
+
+
 def _team_of(user: AbstractBaseUser) -> str | None:
     path = ai_credits().wallet_resolver
     return import_string(path)(user) if path else None

@@ -7,23 +7,40 @@
 5. Ledger entries and received webhook bodies never change and are never deleted, by trigger (`triggers.py`).
 """
 
-from ai_features.models.ledger import EntryKind, LedgerEntry
-from ai_features.models.lots import Lot, LotSource
+from ai_features.models.features import CapPeriod, CapScope, FeaturePrice, SpendingCap
+from ai_features.models.ledger import USAGE_KINDS, EntryKind, IdempotencyKey, LedgerEntry
+from ai_features.models.lots import ORDER_OF_USE, Lot, LotSource
 from ai_features.models.purchases import Mode, Package, Purchase, PurchaseStatus, SettledBy
+from ai_features.models.reservations import RESERVATION_MOVES, Reservation, ReservationStatus
+from ai_features.models.usage import Notice, NoticeKind, UsageDay, UsageMark
 from ai_features.models.wallets import Wallet
 from ai_features.models.webhooks import EventStatus, WebhookEvent
 
 __all__ = [
+    "ORDER_OF_USE",
+    "RESERVATION_MOVES",
+    "USAGE_KINDS",
+    "CapPeriod",
+    "CapScope",
     "EntryKind",
     "EventStatus",
+    "FeaturePrice",
+    "IdempotencyKey",
     "LedgerEntry",
     "Lot",
     "LotSource",
     "Mode",
+    "Notice",
+    "NoticeKind",
     "Package",
     "Purchase",
     "PurchaseStatus",
+    "Reservation",
+    "ReservationStatus",
     "SettledBy",
+    "SpendingCap",
+    "UsageDay",
+    "UsageMark",
     "Wallet",
     "WebhookEvent",
 ]

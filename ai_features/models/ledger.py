@@ -11,13 +11,22 @@ class EntryKind(models.TextChoices):
     PURCHASE = "purchase", _("purchase")
     BONUS = "bonus", _("bonus")
     GRANT = "grant", _("grant")
+    SPEND = "spend", _("spend")
+    CAPTURE = "capture", _("capture")
+    EXPIRY = "expiry", _("expiry")
+    DEBT_PAYMENT = "debt_payment", _("debt payment")
+
+
+USAGE_KINDS = (EntryKind.SPEND, EntryKind.CAPTURE)
+"""What an app charged for a feature; everything else moves credits without anything having been used."""
 
 
 class LedgerEntry(models.Model):
     """One append-only change of a wallet's balance, in micro-credits.
 
     `amount` changes `balance − debt`, `debt_change` moves between the two: paying 30 of debt from the balance is
-    amount 0, debt_change −30. Triggers refuse update and delete, so nothing here may be set to null later.
+    amount 0, debt_change −30. Triggers refuse update and delete, so nothing here may be set to null later, but for
+    `metadata`, which may only be emptied.
     """
 
     wallet = models.ForeignKey("Wallet", models.PROTECT, related_name="entries", db_index=False)
@@ -39,7 +48,32 @@ class LedgerEntry(models.Model):
         db_index=False,
         help_text=_("The member of staff who did it."),
     )
-    idempotency_key = models.CharField(_("idempotency key"), max_length=100, null=True, blank=True)  # noqa: DJ001
+    feature = models.CharField(_("feature"), max_length=60, blank=True, default="", db_default="")
+    pricing = models.JSONField(
+        _("price"), null=True, blank=True, help_text=_("What the feature cost when it was charged, and how much of it.")
+    )
+    member = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+        help_text=_("Whose call it was, where a team shares the wallet."),
+    )
+    reservation = models.ForeignKey(
+        "Reservation",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="entries",
+        db_index=False,
+        db_constraint=False,
+    )
+    metadata = models.JSONField(
+        _("metadata"), null=True, blank=True, help_text=_("The app's own note on the call; emptied by redaction.")
+    )
     created_at = models.DateTimeField(_("created"), db_default=Now())
 
     class Meta:
@@ -48,6 +82,10 @@ class LedgerEntry(models.Model):
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["wallet", "id"], name="ai_entry_statement"),
+            models.Index(fields=["created_at"], condition=Q(metadata__isnull=False), name="ai_entry_to_redact"),
+            models.Index(
+                fields=["reservation"], condition=Q(reservation__isnull=False), name="ai_entry_of_reservation"
+            ),
             models.Index(fields=["actor"], condition=Q(actor__isnull=False), name="ai_entry_actor"),
         ]
         constraints = [
@@ -59,12 +97,28 @@ class LedgerEntry(models.Model):
                 condition=Q(purchase__isnull=False) | ~Q(kind__in=["purchase", "bonus"]),
                 name="ai_entry_purchase_has_a_purchase",
             ),
-            models.UniqueConstraint(
-                fields=["wallet", "idempotency_key"],
-                condition=Q(idempotency_key__isnull=False),
-                name="ai_entry_key_used_once",
-            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.amount}"
+
+
+class IdempotencyKey(models.Model):
+    """What a key stands for in one wallet: the request that came with it first, and the answer that it got.
+
+    Written in the transaction that did the work, and kept as long as the wallet.
+    """
+
+    pk = models.CompositePrimaryKey("wallet_id", "key")
+    wallet = models.ForeignKey("Wallet", models.PROTECT, related_name="+", db_index=False, db_constraint=False)
+    key = models.CharField(_("idempotency key"), max_length=100)
+    request = models.JSONField(_("request"))
+    answer = models.JSONField(_("answer"))
+    created_at = models.DateTimeField(_("created"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("idempotency key")
+        verbose_name_plural = _("idempotency keys")
+
+    def __str__(self) -> str:
+        return self.key

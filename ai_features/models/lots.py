@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import BooleanField, ExpressionWrapper, F, Q
 from django.utils.translation import gettext_lazy as _
 
 
@@ -11,8 +11,15 @@ class LotSource(models.TextChoices):
     GRANTED = "granted", _("granted")
 
 
+IS_PURCHASED = ExpressionWrapper(Q(source="purchased"), output_field=BooleanField())
+ORDER_OF_USE = (F("expires_at").asc(nulls_last=True), IS_PURCHASED.asc(), F("id").asc())
+
+
 class Lot(models.Model):
-    """Credits that came together, in micro-credits, with one source and one expiry (null: never)."""
+    """Credits that came together, in micro-credits, with one source and one expiry (null: never).
+
+    `ORDER_OF_USE`: soonest expiry, then what was given before what was paid for, then oldest.
+    """
 
     wallet = models.ForeignKey("Wallet", models.PROTECT, related_name="lots", db_index=False)
     source = models.CharField(_("source"), max_length=10, choices=LotSource)
@@ -28,9 +35,12 @@ class Lot(models.Model):
         indexes = [
             # Used-up lots stay for the record and must not weigh on the ones that can still pay.
             models.Index(
-                fields=["wallet", "expires_at", "id"],
+                F("wallet"),
+                F("expires_at"),
+                IS_PURCHASED,
+                F("id"),
                 condition=Q(remaining__gt=0),
-                name="ai_lot_with_something_left",
+                name="ai_lot_in_order_of_use",
             ),
         ]
         constraints = [

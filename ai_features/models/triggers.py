@@ -11,9 +11,15 @@ from typing import Any
 from django.db import connections
 
 FROZEN_COLUMNS = {
-    "ai_features_ledgerentry": "*",
+    "ai_features_ledgerentry": (
+        "id, wallet_id, kind, amount, debt_change, balance_after, purchase_id, lot_id, reason, actor_id, feature,"
+        " pricing, member_id, reservation_id, created_at"
+    ),
     "ai_features_webhookevent": "body, body_sha256, received_at, source_ip",
+    "ai_features_idempotencykey": "wallet_id, key, request, answer, created_at",
 }
+# May be emptied, and never written otherwise.
+ERASABLE_COLUMNS = {"ai_features_ledgerentry": "metadata"}
 
 _POSTGRESQL_FUNCTION = """
 CREATE OR REPLACE FUNCTION ai_features_refuse() RETURNS trigger LANGUAGE plpgsql AS
@@ -43,7 +49,7 @@ def create_statements(vendor: str) -> list[str]:
 def drop_statements(vendor: str) -> list[str]:
     """For tests that empty the tables; nothing else has a reason to."""
     on = {"sqlite": "", "postgresql": " ON {table}"}[vendor]
-    kinds = ("update", "delete") if vendor == "sqlite" else ("update", "delete", "truncate")
+    kinds = ["update", "delete", "rewrite", *(["truncate"] if vendor == "postgresql" else [])]
     return [
         f"DROP TRIGGER IF EXISTS {table}_no_{kind}" + on.format(table=table)
         for table in FROZEN_COLUMNS
@@ -51,27 +57,27 @@ def drop_statements(vendor: str) -> list[str]:
     ]
 
 
-def _update_of(columns: str) -> str:
-    return "UPDATE" if columns == "*" else f"UPDATE OF {columns}"
-
-
 def _sqlite(table: str) -> list[str]:
     refuse = f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-    update = _update_of(FROZEN_COLUMNS[table])
-    return [
-        f"CREATE TRIGGER IF NOT EXISTS {table}_no_update BEFORE {update} ON {table} {refuse}",
+    statements = [
+        f"CREATE TRIGGER IF NOT EXISTS {table}_no_update BEFORE UPDATE OF {FROZEN_COLUMNS[table]} ON {table} {refuse}",
         f"CREATE TRIGGER IF NOT EXISTS {table}_no_delete BEFORE DELETE ON {table} {refuse}",
     ]
+    if column := ERASABLE_COLUMNS.get(table):
+        rewriting = f"BEFORE UPDATE OF {column} ON {table} WHEN NEW.{column} IS NOT NULL"
+        statements.append(f"CREATE TRIGGER IF NOT EXISTS {table}_no_rewrite {rewriting} {refuse}")
+    return statements
 
 
 def _postgresql(table: str) -> list[str]:
     events = {
-        "update": (_update_of(FROZEN_COLUMNS[table]), "ROW"),
-        "delete": ("DELETE", "ROW"),
-        "truncate": ("TRUNCATE", "STATEMENT"),
+        "update": f"UPDATE OF {FROZEN_COLUMNS[table]} ON {table} FOR EACH ROW",
+        "delete": f"DELETE ON {table} FOR EACH ROW",
+        "truncate": f"TRUNCATE ON {table} FOR EACH STATEMENT",
     }
+    if column := ERASABLE_COLUMNS.get(table):
+        events["rewrite"] = f"UPDATE OF {column} ON {table} FOR EACH ROW WHEN (NEW.{column} IS NOT NULL)"
     return [
-        f"CREATE OR REPLACE TRIGGER {table}_no_{name} BEFORE {event} ON {table}"
-        f" FOR EACH {level} EXECUTE FUNCTION ai_features_refuse()"
-        for name, (event, level) in events.items()
+        f"CREATE OR REPLACE TRIGGER {table}_no_{name} BEFORE {event} EXECUTE FUNCTION ai_features_refuse()"
+        for name, event in events.items()
     ]

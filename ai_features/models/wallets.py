@@ -26,6 +26,9 @@ class Wallet(models.Model):
     team = models.CharField(_("team"), max_length=100, unique=True, null=True, blank=True)
     balance = models.BigIntegerField(_("balance"), default=0, help_text=_("Micro-credits, held ones included."))
     held = models.BigIntegerField(_("held"), default=0, help_text=_("Micro-credits in open reservations."))
+    overdue = models.BigIntegerField(
+        _("overdue"), default=0, help_text=_("Micro-credits past their expiry, kept for an open reservation.")
+    )
     debt = models.BigIntegerField(_("debt"), default=0, help_text=_("Micro-credits used that were not there."))
     unallocated = models.BigIntegerField(
         _("unallocated"), default=0, help_text=_("Micro-credits spent but not yet taken from lots.")
@@ -34,7 +37,14 @@ class Wallet(models.Model):
         _("next expiry"),
         null=True,
         blank=True,
-        help_text=_("Earliest expiry among lots with something left."),
+        help_text=_("Earliest expiry among lots with something left, overdue ones apart."),
+    )
+    is_capped = models.BooleanField(_("has spending caps"), default=False)
+    low_balance = models.BigIntegerField(
+        _("low balance"),
+        null=True,
+        blank=True,
+        help_text=_("Micro-credits below which a notice is sent; empty: the site's setting."),
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
@@ -48,10 +58,15 @@ class Wallet(models.Model):
             ),
             models.CheckConstraint(condition=Q(held__gte=0), name="ai_wallet_held_not_negative"),
             models.CheckConstraint(condition=Q(balance__gte=F("held")), name="ai_wallet_balance_covers_held"),
+            models.CheckConstraint(
+                condition=Q(overdue__gte=0, overdue__lte=F("held")), name="ai_wallet_overdue_is_held"
+            ),
             models.CheckConstraint(condition=Q(debt__gte=0), name="ai_wallet_debt_not_negative"),
             models.CheckConstraint(condition=Q(unallocated__gte=0), name="ai_wallet_unallocated_not_negative"),
             # SQLite turns an integer overflow into a float; this stops it before the precision goes.
-            models.CheckConstraint(condition=Q(balance__lte=MAX_MICRO), name="ai_wallet_balance_in_range"),
+            models.CheckConstraint(
+                condition=Q(balance__lte=MAX_MICRO, debt__lte=MAX_MICRO), name="ai_wallet_balance_in_range"
+            ),
         ]
 
     def __str__(self) -> str:

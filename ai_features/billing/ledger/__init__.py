@@ -1,0 +1,14 @@
+"""The one writer: nothing else creates ledger entries, lots or reservations, or moves a balance (laws 1 to 3).
+
+`accounts` is the exact path: one wallet, locked, and everything that can happen to it. `hot_path` does the ordinary
+case of the four operations that apps send by the thousand in one statement, and leaves every other case to the exact
+path; `queue` lets callers that wait at the same moment share one commit.
+
+Every row lock is taken in this package, always in this order, so that no two transactions can wait for each other:
+purchase, wallet (several: in id order), reservation. Lots, entries, keys and caps belong to whoever holds the wallet.
+"""
+
+from ai_features.billing.ledger.accounts import Account, Charge, NewLot, open_account
+from ai_features.billing.ledger.locks import lock_purchase
+
+__all__ = ["Account", "Charge", "NewLot", "lock_purchase", "open_account"]

@@ -1,0 +1,43 @@
+"""What comes with a request: its idempotency key and the app's own note, checked before anything is done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from ai_features.exceptions import IdempotencyConflict, IdempotencyKeyUnusable, InvalidRequest
+from ai_features.models import IdempotencyKey
+
+METADATA_MAX_BYTES = 4096
+
+
+def checked_key(key: str | None) -> str | None:
+    """Raises IdempotencyKeyUnusable unless 1 to 100 printable ASCII characters; None is no key."""
+    if key is not None and not (isinstance(key, str) and 0 < len(key) <= 100 and key.isascii() and key.isprintable()):
+        raise IdempotencyKeyUnusable
+    return key
+
+
+def checked_metadata(metadata: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Raises InvalidRequest unless an object of at most 4096 bytes of JSON that a database can keep."""
+    if metadata is None:
+        return None
+    try:
+        text = orjson.dumps(metadata) if isinstance(metadata, dict) else b""
+    except (orjson.JSONEncodeError, RecursionError):
+        text = b""
+    if not 0 < len(text) <= METADATA_MAX_BYTES or rb"\u0000" in text:
+        raise InvalidRequest(fields={"metadata": [f"A JSON object of at most {METADATA_MAX_BYTES} bytes."]})
+    return metadata
+
+
+def earlier_answer(wallet_id: int, key: str | None, request: dict[str, Any]) -> dict[str, Any] | None:
+    """What this key was answered before; None for a new one. Raises IdempotencyConflict for another request."""
+    earlier = None if key is None else IdempotencyKey.objects.filter(wallet_id=wallet_id, key=key).first()
+    if earlier is None:
+        return None
+    if earlier.request != request:
+        raise IdempotencyConflict(first_request=earlier.request, this_request=request)
+    answer: dict[str, Any] = earlier.answer
+    return answer

@@ -1,0 +1,120 @@
+"""Credits out, call by call: price it, take it, and say what is left. Every repeat with the same key is safe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from ai_features.billing import notices, pricing, usage
+from ai_features.billing.ledger import Charge, hot_path, open_account, queue
+from ai_features.billing.ledger.hot_path import Applied, Operation
+from ai_features.billing.pricing import Use
+from ai_features.billing.requests import checked_key, checked_metadata, earlier_answer
+from ai_features.exceptions import InsufficientCredits, InvalidRequest, RequestRefused
+from ai_features.models import LedgerEntry
+from ai_features.money import to_credits
+
+AT_ONCE_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """`entry` is the ledger entry's id, `credits` what it cost, `new_balance` the balance right after it."""
+
+    entry: int
+    credits: Decimal
+    new_balance: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class SpentMany:
+    entries: tuple[int, ...]
+    credits: Decimal
+    new_balance: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is spending: a member of the team whose wallet it is, and the token that the call came with."""
+
+    member_id: int | None = None
+    token: str = ""
+
+
+def spend(wallet_id: int, use: Use, caller: Caller, *, key: str | None, metadata: dict[str, Any] | None) -> Spent:
+    """One entry. Raises InsufficientCredits, SpendingCapReached, IdempotencyConflict, or a RequestRefused."""
+    request = {"operation": "spend", **use.request}
+    paid, total = _spend(wallet_id, [use], caller, key, request, metadata)
+    return Spent(paid.ids[0], to_credits(total), to_credits(paid.balance))
+
+
+def spend_many(wallet_id: int, uses: Sequence[Use], caller: Caller, *, key: str | None) -> SpentMany:
+    """An entry for each, all or none, in one commit. Raises as `spend`."""
+    if not 0 < len(uses) <= AT_ONCE_MAX:
+        raise InvalidRequest(fields={"uses": [f"1 to {AT_ONCE_MAX} at once."]})
+    request = {"operation": "spend_many", "uses": [use.request for use in uses]}
+    paid, total = _spend(wallet_id, uses, caller, key, request, None)
+    return SpentMany(tuple(paid.ids), to_credits(total), to_credits(paid.balance))
+
+
+def charge_for(
+    use: Use, caller: Caller, metadata: dict[str, Any] | None, prices: pricing.Prices | None = None
+) -> Charge:
+    """The ledger's word for a priced use."""
+    price = pricing.price(use, prices)
+    return Charge(price.amount, use.feature, price.pricing, checked_metadata(metadata), caller.member_id, caller.token)
+
+
+def _spend(
+    wallet_id: int,
+    uses: Sequence[Use],
+    caller: Caller,
+    key: str | None,
+    request: dict[str, Any],
+    metadata: dict[str, Any] | None,
+) -> tuple[Applied, int]:
+    checked_key(key)
+    prices: pricing.Prices = {}
+    try:
+        charges = [charge_for(use, caller, metadata, prices) for use in uses]
+    except RequestRefused:
+        # A feature may have lost its price since; a repeat is still answered as it was.
+        if (answer := earlier_answer(wallet_id, key, request)) is None:
+            raise
+        return _replayed(answer)
+    total = sum(charge.amount for charge in charges)
+    operation = Operation("spend", wallet_id, total, charges, key, request)
+    paid = queue.apply(operation) if len(uses) == 1 else hot_path.apply_one(operation)
+    if paid is None:
+        return _spend_exactly(operation)
+    notices.watch(wallet_id, paid.available + total, paid.available, paid.low_balance)
+    usage.keep_up(wallet_id, paid.ids)
+    return paid, total
+
+
+def _spend_exactly(operation: Operation) -> tuple[Applied, int]:
+    try:
+        with open_account(operation.wallet_id) as account:
+            answer = account.earlier_answer(operation.key, operation.request or {})
+            if answer is not None:
+                return _replayed(answer)
+            before = account.available
+            entries = account.spend(operation.charges)
+            paid = Applied(
+                [entry.pk for entry in entries], account.wallet.balance, account.available, account.wallet.low_balance
+            )
+            account.remember(operation.key, operation.request or {}, {"ids": paid.ids, "balance": paid.balance})
+    except InsufficientCredits:
+        notices.refused(operation.wallet_id)
+        raise
+    notices.watch(operation.wallet_id, before, paid.available, paid.low_balance)
+    usage.keep_up(operation.wallet_id, paid.ids)
+    return paid, operation.credits
+
+
+def _replayed(answer: dict[str, Any]) -> tuple[Applied, int]:
+    """The first answer again; what it cost then stands in the entries."""
+    total = -sum(LedgerEntry.objects.filter(pk__in=answer["ids"]).values_list("amount", flat=True))
+    return Applied(answer["ids"], answer["balance"], 0, None), total

@@ -1,0 +1,177 @@
+"""Spend, reserve, capture: the ordinary case and its neighbours, in round numbers."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from ai_features.billing import AIBillingService, usage
+from ai_features.exceptions import (
+    FeatureUnknown,
+    IdempotencyConflict,
+    InsufficientCredits,
+    ReservationEnded,
+    ReservationNotFound,
+)
+from ai_features.models import EntryKind, FeaturePrice, LedgerEntry, Reservation, Wallet
+from tests.laws import assert_laws
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def rich(wallet: Wallet) -> Wallet:
+    AIBillingService.grant(wallet, 100, reason="trial")
+    return wallet
+
+
+def test_spend_takes_credits_and_says_what_is_left(rich: Wallet) -> None:
+    spent = AIBillingService.spend(rich, "0.5", feature="chat", metadata={"model": "x"})
+    entry = LedgerEntry.objects.get(pk=spent.entry)
+    assert (spent.credits, spent.new_balance) == (Decimal("0.5"), Decimal("99.5"))
+    assert (entry.kind, entry.amount, entry.feature, entry.metadata) == ("spend", -500_000, "chat", {"model": "x"})
+    assert_laws(rich)
+
+
+def test_spend_with_a_key_twice_is_one_spend(rich: Wallet) -> None:
+    first, second = (AIBillingService.spend(rich, 3, idempotency_key="k") for _ in range(2))
+    assert first == second
+    assert AIBillingService.balance(rich).balance == 97
+
+
+def test_key_of_another_request_is_a_conflict_that_shows_both(rich: Wallet) -> None:
+    AIBillingService.spend(rich, 3, idempotency_key="k")
+    with pytest.raises(IdempotencyConflict) as refused:
+        AIBillingService.spend(rich, 4, idempotency_key="k")
+    assert refused.value.details() == {
+        "first_request": {"operation": "spend", "credits": "3.0"},
+        "this_request": {"operation": "spend", "credits": "4.0"},
+    }
+
+
+def test_too_few_credits_says_how_many_are_missing(rich: Wallet) -> None:
+    with pytest.raises(InsufficientCredits) as refused:
+        AIBillingService.spend(rich, 130)
+    assert refused.value.details()["shortage"] == 30
+    assert_laws(rich)
+
+
+def test_feature_has_a_price_and_the_entry_keeps_it(rich: Wallet) -> None:
+    FeaturePrice.objects.create(code="chat", per_call=100_000, per_1000_tokens_out=2_000_000)
+    spent = AIBillingService.spend(rich, feature="chat", tokens_out=250)
+    assert spent.credits == Decimal("0.6")
+    assert LedgerEntry.objects.get(pk=spent.entry).pricing == {
+        "per_call": "0.1",
+        "per_1000_tokens_out": "2.0",
+        "tokens_out": 250,
+    }
+
+
+def test_unknown_feature_is_refused(rich: Wallet) -> None:
+    with pytest.raises(FeatureUnknown):
+        AIBillingService.spend(rich, feature="nothing")
+
+
+def test_spend_many_is_all_or_nothing(rich: Wallet) -> None:
+    done = AIBillingService.spend_many(rich, [{"credits": 1, "feature": "a"}, {"credits": 2}], idempotency_key="k")
+    assert (len(done.entries), done.new_balance) == (2, 97)
+    assert (
+        AIBillingService.spend_many(rich, [{"credits": 1, "feature": "a"}, {"credits": 2}], idempotency_key="k") == done
+    )
+    with pytest.raises(InsufficientCredits):
+        AIBillingService.spend_many(rich, [{"credits": 60}, {"credits": 60}])
+    assert_laws(rich)
+
+
+def test_capture_of_part_gives_the_rest_back(rich: Wallet) -> None:
+    reservation = AIBillingService.reserve(rich, 10)
+    assert AIBillingService.balance(rich).available == 90
+    captured = reservation.capture(4)
+    assert (captured.new_balance, captured.was_expired) == (96, False)
+    assert AIBillingService.balance(rich).available == 96
+    assert reservation.capture(4) == captured
+    assert_laws(rich)
+
+
+def test_block_releases_what_it_did_not_capture(rich: Wallet) -> None:
+    with pytest.raises(ZeroDivisionError), AIBillingService.reserve(rich, 10):
+        raise ZeroDivisionError
+    assert AIBillingService.balance(rich).held == 0
+    assert_laws(rich)
+
+
+def test_capture_above_everything_becomes_debt_that_new_credits_pay(rich: Wallet) -> None:
+    captured = AIBillingService.reserve(rich, 10).capture(130)
+    assert captured.new_balance == 0
+    assert AIBillingService.balance(rich).debt == 30
+    assert_laws(rich)
+    with pytest.raises(InsufficientCredits) as refused:
+        AIBillingService.spend(rich, 1)
+    assert refused.value.details()["shortage"] == 31
+    AIBillingService.grant(rich, 50, reason="more")
+    assert AIBillingService.balance(rich).available == 20
+    assert LedgerEntry.objects.filter(kind=EntryKind.DEBT_PAYMENT).count() == 1
+    assert_laws(rich)
+
+
+def test_expired_reservation_is_let_go_and_still_charged(rich: Wallet, time_machine) -> None:
+    time_machine.move_to(timezone.now(), tick=False)
+    reservation = AIBillingService.reserve(rich, 100, ttl_seconds=60)
+    time_machine.shift(timedelta(seconds=61))
+    assert AIBillingService.spend(rich, 70).new_balance == 30
+    captured = reservation.capture(40)
+    assert (captured.was_expired, captured.new_balance) == (True, 0)
+    assert AIBillingService.balance(rich).debt == 10
+    assert_laws(rich)
+
+
+def test_release_and_capture_have_one_outcome(rich: Wallet) -> None:
+    reservation = AIBillingService.reserve(rich, 10)
+    reservation.release()
+    reservation.release()
+    with pytest.raises(ReservationEnded):
+        reservation.capture(1)
+
+
+def test_another_wallets_reservation_is_none(rich: Wallet, other_buyer) -> None:
+    reservation = AIBillingService.reserve(rich, 10)
+    with pytest.raises(ReservationNotFound):
+        AIBillingService.capture(other_buyer, reservation.id, 1)
+
+
+def test_lots_expire_unless_a_reservation_holds_them(wallet: Wallet, time_machine) -> None:
+    time_machine.move_to(timezone.now(), tick=False)
+    AIBillingService.grant(wallet, 10, reason="a", expires_at=timezone.now() + timedelta(hours=1))
+    AIBillingService.grant(wallet, 10, reason="b")
+    AIBillingService.spend(wallet, 2)
+    reservation = AIBillingService.reserve(wallet, 5, ttl_seconds=7200)
+    time_machine.shift(timedelta(hours=1))
+    now = AIBillingService.balance(wallet)
+    assert (now.balance, now.held, now.expiring) == (15, 5, ())
+    assert_laws(wallet)
+    reservation.capture(3)
+    assert AIBillingService.balance(wallet).balance == 10
+    assert_laws(wallet)
+
+
+def test_lease_writes_each_call_in_one_step(rich: Wallet) -> None:
+    with AIBillingService.lease(rich, credits=5, feature="embed") as lease:
+        for _ in range(30):
+            lease.spend(0.5)
+    entries = LedgerEntry.objects.filter(kind=EntryKind.CAPTURE)
+    assert (entries.count(), AIBillingService.balance(rich).balance) == (30, 85)
+    assert not Reservation.objects.filter(status="open").exists()
+    assert_laws(rich)
+
+
+def test_usage_is_exact_before_and_after_the_roll_up(rich: Wallet) -> None:
+    for _ in range(3):
+        AIBillingService.spend(rich, 1, feature="chat")
+    before = AIBillingService.usage_stats(rich, 7)
+    assert usage.roll_up(rich.pk) == 4
+    AIBillingService.spend(rich, 2, feature="image")
+    after = AIBillingService.usage_stats(rich, 7)
+    assert (before.credits, before.calls, after.credits, after.calls) == (3, 3, 5, 4)
+    assert [(row.feature, row.credits) for row in after.by_feature] == [("chat", 3), ("image", 2)]
+    assert after.by_day[-1].calls == 4
