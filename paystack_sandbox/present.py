@@ -56,6 +56,7 @@ def fetch_view(
 ) -> dict[str, Any]:
     """As verify, with the plan as an object (facts 3.8)."""
     data = verify_view(row, integration, settings)
+    data["authorization"] = _with_receiver(data["authorization"])
     return {**data, "plan": plan_object(plan), "plan_object": plan_object(plan), "helpdesk_link": None}
 
 
@@ -64,10 +65,17 @@ def charge_view(
 ) -> dict[str, Any]:
     """`data` of a charge that is paid. A phone's authorization has numbers and no signature here (facts 3.5)."""
     data = verify_view(row, integration, settings, plan)
+    data["authorization"] = _with_receiver(data["authorization"])
     if row.channel == "mobile_money":
         wallet = {field: value for field, value in data["authorization"].items() if field != "signature"}
         data["authorization"] = {**wallet, "exp_month": 12, "exp_year": 9999}
     return {**data, "redirect_url": None}
+
+
+def _with_receiver(authorization: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document has two more fields in some answers."""
+    receiver = {"receiver_bank_account_number": None, "receiver_bank": None}
+    return {**receiver, **authorization} if authorization else authorization
 
 
 def saved_charge_view(row: Transaction, integration: Integration) -> dict[str, Any]:

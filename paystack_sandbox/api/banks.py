@@ -68,6 +68,7 @@ def list_banks(call: Call) -> Answer:
 
 
 def list_countries(call: Call) -> Answer:
+    """The countries Paystack works in, with their currencies."""
     del call  # the same for everybody
     return Answer("Countries retrieved", table("countries.json"))
 

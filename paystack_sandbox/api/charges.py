@@ -57,23 +57,28 @@ def charge(call: Call) -> Answer:
 
 
 def submit_pin(call: Call) -> Answer:
+    """Answer `send_pin`."""
     return _submit(call, "pin", require_text(call.body, "pin"))
 
 
 def submit_otp(call: Call) -> Answer:
+    """Answer `send_otp`."""
     return _submit(call, "otp", require_text(call.body, "otp"))
 
 
 def submit_phone(call: Call) -> Answer:
+    """Answer `send_phone`."""
     return _submit(call, "phone", require_text(call.body, "phone"))
 
 
 def submit_birthday(call: Call) -> Answer:
+    """Answer `send_birthday`."""
     birthday = require_text(call.body, "birthday")
     return _submit(call, "birthday", birthday)
 
 
 def submit_address(call: Call) -> Answer:
+    """Answer `send_address`."""
     lines = [require_text(call.body, field) for field in ("address", "city", "state")]
     zip_code = read_text(call.body, "zip_code") or require_text(call.body, "zipcode")
     return _submit(call, "address", ", ".join([*lines, zip_code]))

@@ -33,6 +33,7 @@ def create(call: Call) -> Answer:
 
 
 def list_customers(call: Call) -> Answer:
+    """Newest first, by page or by cursor; `from` and `to`."""
     filters = Filters(call)
     filters.period()
     return list_answer(
@@ -72,6 +73,7 @@ def fetch(call: Call) -> Answer:
 
 
 def update(call: Call) -> Answer:
+    """Change the names, phone or metadata that are sent."""
     customer, fields = find_customer(call, call.path["code"]), _fields(call)
     call.sandbox.state.update(Customer.table, customer.id, **fields, updated_at=call.sandbox.clock.now_ms())
     return Answer("Customer updated", _with_lists(call.sandbox.state.get(Customer, customer.id), call.integration))
@@ -106,6 +108,7 @@ def identify(call: Call) -> Answer:
 
 
 def deactivate_authorization(call: Call) -> Answer:
+    """The card is not charged again; what was paid with it still shows it."""
     code = require_text(call.body, "authorization_code")
     state = call.sandbox.state
     saved = state.find(Authorization, "code = ? AND integration_id = ? AND active", code, call.integration.id)

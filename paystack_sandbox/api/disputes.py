@@ -20,6 +20,7 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def list_disputes(call: Call) -> Answer:
+    """Newest first; `status`, `transaction`, `from` and `to`."""
     return list_answer(
         call,
         Dispute,
@@ -39,6 +40,7 @@ def dispute_filters(call: Call) -> Filters:
 
 
 def fetch(call: Call) -> Answer:
+    """One dispute by its id."""
     return Answer("Dispute retrieved", _view(call, _dispute(call)))
 
 
@@ -78,6 +80,7 @@ def update(call: Call) -> Answer:
 
 
 def add_evidence(call: Call) -> Answer:
+    """What the merchant has to say for itself."""
     dispute = _open_dispute(call)
     given = {field: require_text(call.body, field) for field in _REQUIRED_EVIDENCE}
     delivery_date = read_text(call.body, "delivery_date")

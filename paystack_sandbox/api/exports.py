@@ -20,6 +20,7 @@ def export_transactions(call: Call) -> Answer:
 
 
 def export_disputes(call: Call) -> Answer:
+    """As the export of transactions, with the filters of the list."""
     found = dispute_filters(call)
     if not call.sandbox.state.count(Dispute.table, found.where, found.values):
         raise PaystackError("no_disputes")

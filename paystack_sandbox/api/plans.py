@@ -24,6 +24,7 @@ _SHOWN = 50
 
 
 def create(call: Call) -> Answer:
+    """A plan to subscribe to, from hourly to annually."""
     now = call.sandbox.clock.now_ms()
     plan_id = call.sandbox.state.insert(
         Plan.table,
@@ -46,6 +47,7 @@ def create(call: Call) -> Answer:
 
 
 def list_plans(call: Call) -> Answer:
+    """Newest first; `interval`, `amount`, `from` and `to`."""
     filters = Filters(call)
     filters.equal("interval", "interval")
     filters.number("amount", "amount")
@@ -54,6 +56,7 @@ def list_plans(call: Call) -> Answer:
 
 
 def fetch(call: Call) -> Answer:
+    """By code or id, with the plan's subscriptions and revenue."""
     plan = find_plan(call, call.path["code"])
     rows = _subscriptions(call, plan)
     active = sum(row.status in subscribing.RUNNING for row in rows)

@@ -39,6 +39,7 @@ def list_refunds(call: Call) -> Answer:
 
 
 def fetch(call: Call) -> Answer:
+    """One refund by its id."""
     return Answer("Refund retrieved", _row(call, _refund(call)))
 
 

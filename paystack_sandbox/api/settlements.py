@@ -14,7 +14,7 @@ from paystack_sandbox.records import LedgerEntry, Settlement
 
 
 def list_settlements(call: Call) -> Answer:
-    """`subaccount=none` asks for the integration's own, which all of them are."""
+    """Payouts, newest first; `status`, `from` and `to`. `subaccount=none` is the integration's own, which all are."""
     filters = Filters(call)
     filters.equal("status", "status")
     filters.period()
@@ -24,6 +24,7 @@ def list_settlements(call: Call) -> Answer:
 
 
 def settlement_transactions(call: Call) -> Answer:
+    """What a payout was made of."""
     number = read_id(call.path["id"])
     settlement = None
     if number is not None:
@@ -50,18 +51,20 @@ def balance(call: Call) -> Answer:
 
 
 def ledger(call: Call) -> Answer:
+    """Every change of the balance, newest first."""
     filters = Filters(call)
     filters.period()
     return list_answer(call, LedgerEntry, filters, "Balance ledger retrieved", lambda entry: _entry(call, entry))
 
 
 def fetch_timeout(call: Call) -> Answer:
+    """Seconds until a transaction can't be paid any more; 0 is never."""
     seconds = charging.session_timeout(call.sandbox, call.integration.id)
     return Answer("Payment session timeout retrieved", {"payment_session_timeout": seconds})
 
 
 def update_timeout(call: Call) -> Answer:
-    """Seconds until a transaction can't be paid any more; 0 is never."""
+    """Set the seconds until a transaction can't be paid any more; 0 is never."""
     seconds = read_whole(call.body, "timeout")
     if seconds is None:
         raise PaystackError("field_missing", '"timeout" is required')

@@ -45,6 +45,7 @@ def list_subscriptions(call: Call) -> Answer:
 
 
 def fetch(call: Call) -> Answer:
+    """By code or id, with the invoices so far."""
     row = _find(call, call.path["code"])
     invoices = call.sandbox.state.select(Invoice, "subscription_id = ?", [row.id])
     data = {
@@ -57,6 +58,7 @@ def fetch(call: Call) -> Answer:
 
 
 def disable(call: Call) -> Answer:
+    """By code and email token: no charges from now on, and `cancelled` when the next would have been due."""
     row = _by_token(call)
     if row is None or row.status not in subscribing.RUNNING:
         raise PaystackError("subscription_inactive")
@@ -88,7 +90,7 @@ def manage_link(call: Call) -> Answer:
 
 
 def manage_email(call: Call) -> Answer:
-    """The sandbox sends no email; the link is the same as manage/link makes, and the API can make another."""
+    """The sandbox sends no email; the payment it would lead to is among the transactions."""
     _card_update(call, _find(call, call.path["code"], by_id=False))
     return Answer("Email successfully sent")
 

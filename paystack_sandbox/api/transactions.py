@@ -26,6 +26,7 @@ _NOT_IN_TOTALS = ("t.customer_id", "t.amount", "t.settlement_id", "t.origin", "t
 
 
 def verify(call: Call) -> Answer:
+    """The transaction as it stands; `abandoned` until something happened."""
     settings = call.sandbox.settings
     reference = call.path["reference"]
     check_reference(reference, MAX_PER_PAGE)
@@ -36,6 +37,7 @@ def verify(call: Call) -> Answer:
 
 
 def fetch(call: Call) -> Answer:
+    """One transaction by its id."""
     text = call.path["id"]
     if text in _OTHER_OPERATIONS:
         raise NotInSandbox("GET", f"/transaction/{text}")
@@ -53,6 +55,7 @@ def plan_of(call: Call, row: Transaction) -> Plan | None:
 
 
 def timeline(call: Call) -> Answer:
+    """The steps of the payer, by id or reference."""
     text = call.path["id_or_reference"]
     row = _by_id(call, read_id(text)) or call.sandbox.find_by_reference(text, call.integration.id)
     if row is None:
@@ -61,7 +64,9 @@ def timeline(call: Call) -> Answer:
 
 
 def list_transactions(call: Call) -> Answer:
-    """Newest first."""
+    """Newest first, by page or by cursor. Filters: `status`, `customer` (numeric id), `amount`, `currency`, `channel`,
+    `source`, `settlement`, `from`, `to`.
+    """
     return transactions_answer(call, *filters(call))
 
 
@@ -81,6 +86,7 @@ def transactions_answer(call: Call, where: str, values: list[Any]) -> Answer:
 
 
 def totals(call: Call) -> Answer:
+    """Number and volume of transactions, by currency; filters as in the list."""
     sums = _sums(call, *filters(call))
     volumes = [{"currency": currency, "amount": volume} for currency, _, volume in sums]
     none_yet = [{"currency": call.integration.currencies[0], "amount": 0}]

@@ -45,6 +45,7 @@ def list_events(call: Call) -> Answer:
 
 
 def fetch(call: Call) -> Answer:
+    """One event with its payload and the last answer of the receiver."""
     return Answer("Webhook Retrieved", _whole(call, _find(call, call.path["id"])))
 
 

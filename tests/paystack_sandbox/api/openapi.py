@@ -1,0 +1,82 @@
+"""Paystack's own OpenAPI document, cut down to the answers of the sandbox's operations.
+
+`python -m tests.paystack_sandbox.api.openapi ../shared/paystack/openapi/paystack.yaml` writes the data file anew.
+Descriptions and examples are left out, references put in their places, `nullable` turned into JSON Schema's null.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from paystack_sandbox.api.operations import ROUTES
+
+DATA = Path(__file__).parents[1] / "data" / "openapi-answers.json"
+ORIGINAL = Path(__file__).parents[4] / "shared" / "paystack" / "openapi" / "paystack.yaml"
+SOURCE = "github.com/PaystackOSS/openapi, dist/paystack.yaml, commit 9678dea (2025-10-24), version 1.0.0, MIT"
+_KEPT = ("type", "required", "enum", "format")
+_OF = ("allOf", "anyOf", "oneOf")
+
+
+def addresses(path: str) -> str:
+    """`/transaction/verify/{reference:path}` and `/transaction/verify/{id}` are the same address."""
+    return re.sub(r"\{[^}]+\}", "{}", path)
+
+
+def answers(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """`GET /bank` → status → schema of the answer, for every operation of the sandbox that the document has."""
+    ours = {(route.method, addresses(route.path)) for route in ROUTES}
+    found: dict[str, dict[str, Any]] = {}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            if (method.upper(), addresses(path)) in ours:
+                found[f"{method.upper()} {addresses(path)}"] = _schemas(operation["responses"], document)
+    return dict(sorted(found.items()))
+
+
+def _schemas(responses: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    schemas = {}
+    for status, response in responses.items():
+        content = _resolve(response, document).get("content", {}).get("application/json")
+        if status.startswith("2") and content is not None:
+            schemas[status] = _simple(content["schema"], document)
+    return schemas
+
+
+def _resolve(node: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in node:
+        target: Any = document
+        for part in node["$ref"].removeprefix("#/").split("/"):
+            target = target[part]
+        node = target
+    return node
+
+
+def _simple(node: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    node = _resolve(node, document)
+    schema: dict[str, Any] = {name: node[name] for name in _KEPT if name in node}
+    if "properties" in node:
+        schema["properties"] = {name: _simple(child, document) for name, child in node["properties"].items()}
+    if "items" in node:
+        schema["items"] = _simple(node["items"], document)
+    for name in _OF:
+        if name in node:
+            schema[name] = [_simple(child, document) for child in node[name]]
+    if node.get("nullable"):
+        if "type" in schema:
+            schema["type"] = [schema["type"], "null"]
+        if "enum" in schema:
+            schema["enum"] = [*schema["enum"], None]
+    return schema
+
+
+def main(path: str) -> None:
+    import yaml  # noqa: PLC0415  only for writing
+
+    document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    DATA.write_text(json.dumps({"source": SOURCE, "answers": answers(document)}, separators=(",", ":")) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
