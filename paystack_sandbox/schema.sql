@@ -63,10 +63,11 @@ CREATE TABLE transactions (
 );
 -- An index ends with the rowid, so each of these gives its rows in the order of their ids.
 CREATE INDEX transactions_by_integration ON transactions (integration_id);
-CREATE INDEX transactions_by_customer ON transactions (customer_id);
 CREATE INDEX transactions_by_status ON transactions (integration_id, status);
 CREATE INDEX transactions_by_reference ON transactions (reference_key);
-CREATE INDEX transactions_by_time ON transactions (integration_id, created_at);
+-- These two hold what sums need, so that a total reads no rows.
+CREATE INDEX transactions_by_customer ON transactions (customer_id, id, status, currency, amount);
+CREATE INDEX transactions_by_time ON transactions (integration_id, created_at, status, currency, amount);
 CREATE INDEX transactions_by_settlement ON transactions (settlement_id) WHERE settlement_id IS NOT NULL;
 CREATE INDEX transactions_unsettled ON transactions (integration_id, currency)
     WHERE paid_at IS NOT NULL AND settlement_id IS NULL;

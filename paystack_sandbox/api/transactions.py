@@ -111,16 +111,19 @@ def _rows(call: Call, rows: list[Transaction]) -> list[dict[str, Any]]:
 
 def filters(call: Call) -> tuple[str, list[Any]]:
     """The WHERE clause of a list, of totals and of an export (facts 3.7, 3.8)."""
-    where, values = ["t.integration_id = ?"], [call.integration.id]
     query = call.query
+    # Of two indices SQLite may take the worse; a plus keeps it off one that narrows less.
+    by_customer, by_time = query.get("customer"), query.get("from") or query.get("to")
+    where, values = [f"{'+' if by_customer else ''}t.integration_id = ?"], [call.integration.id]
 
     def narrow(condition: str, value: Any) -> None:
         where.append(condition)
         values.append(value)
 
-    for field in ("status", "channel", "currency"):
+    status = "+t.status" if by_customer or by_time else "t.status"
+    for field, column in (("status", status), ("channel", "t.channel"), ("currency", "t.currency")):
         if query.get(field) and query[field] != "all":
-            narrow(f"t.{field} = ?", query[field])
+            narrow(f"{column} = ?", query[field])
     for field, column in _NUMBERS:
         if query.get(field):
             narrow(f"{column} = ?", read_id(query[field]))
