@@ -15,7 +15,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as rest_framework_handler
 
-from ai_features.exceptions import AICreditsError, InvalidRequest, PaystackError
+from ai_features.exceptions import AICreditsError, InvalidRequest, PaystackError, SpendingCapReached
 from ai_features.rendering import json_response
 
 log = logging.getLogger(__name__)
@@ -65,10 +65,21 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     return response
 
 
+def response_to(error: AICreditsError) -> HttpResponse:
+    """For views outside REST framework."""
+    return _with_retry(json_response(body_of(error), status=error.http_status), error)
+
+
 def _ours(error: AICreditsError) -> Response:
-    response = Response(body_of(error), status=error.http_status)
-    if isinstance(error, PaystackError) and error.http_status == HTTPStatus.SERVICE_UNAVAILABLE:
-        response["Retry-After"] = str(error.retry_after_seconds or RETRY_AFTER_SECONDS)
+    return _with_retry(Response(body_of(error), status=error.http_status), error)
+
+
+def _with_retry(response: AnyResponse, error: AICreditsError) -> AnyResponse:
+    match error:
+        case SpendingCapReached():
+            response["Retry-After"] = str(error.values["retry_after_seconds"])
+        case PaystackError() if error.http_status == HTTPStatus.SERVICE_UNAVAILABLE:
+            response["Retry-After"] = str(error.retry_after_seconds or RETRY_AFTER_SECONDS)
     return response
 
 

@@ -171,12 +171,23 @@ class PurchaseAnswer(serializers.ModelSerializer[Purchase]):
 
 class EntryAnswer(serializers.ModelSerializer[LedgerEntry]):
     credits = CreditsField(source="amount")
+    debt_change = CreditsField()
     balance_after = CreditsField()
     reference = serializers.CharField(source="purchase.reference", default=None, allow_null=True)
 
     class Meta:
         model = LedgerEntry
-        fields = ["id", "kind", "credits", "balance_after", "reference", "reason", "created_at"]
+        fields = [
+            "id",
+            "kind",
+            "credits",
+            "debt_change",
+            "balance_after",
+            "feature",
+            "reference",
+            "reason",
+            "created_at",
+        ]
 
 
 class ExpiringAnswer(serializers.Serializer[Any]):
@@ -187,7 +198,8 @@ class ExpiringAnswer(serializers.Serializer[Any]):
 class BalanceAnswer(serializers.Serializer[Any]):
     balance = NumberField()
     held = NumberField()
-    available = NumberField()
+    available = NumberField(help_text=_("What can be spent now."))
+    debt = NumberField(help_text=_("Used without being there; paid first from the next credits."))
     expiring = ExpiringAnswer(many=True)
 
 
@@ -203,6 +215,96 @@ class PaymentMethodsAnswer(serializers.Serializer[Any]):
     banks = PaymentOptionAnswer(many=True)
 
 
+class UseRequest(serializers.Serializer[Any]):
+    """`credits` outright, or a `feature` by its price."""
+
+    credits = serializers.DecimalField(
+        max_digits=19, decimal_places=6, coerce_to_string=False, required=False, help_text=_("More than 0.")
+    )
+    feature = serializers.CharField(max_length=60, required=False)
+    units = serializers.IntegerField(min_value=0, required=False)
+    tokens_in = serializers.IntegerField(min_value=0, required=False)
+    tokens_out = serializers.IntegerField(min_value=0, required=False)
+    metadata = serializers.DictField(required=False, help_text=_("Your own note on the call, at most 4 KB."))
+
+
+class ReserveRequest(UseRequest):
+    ttl_seconds = serializers.IntegerField(min_value=1, max_value=86400, required=False)
+
+
+class RenewRequest(serializers.Serializer[Any]):
+    ttl_seconds = serializers.IntegerField(min_value=1, max_value=86400, required=False)
+
+
+class NewBalanceAnswer(serializers.Serializer[Any]):
+    new_balance = NumberField()
+
+
+class SpentAnswer(NewBalanceAnswer):
+    entry = serializers.IntegerField(help_text=_("The ledger entry's id."))
+
+
+class ReservedAnswer(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    credits = NumberField()
+    expires_at = serializers.DateTimeField()
+
+
+class CapturedAnswer(SpentAnswer):
+    credits = NumberField()
+    was_expired = serializers.BooleanField(help_text=_("The reservation had run out; the wallet paid."))
+
+
+class RenewedAnswer(serializers.Serializer[Any]):
+    expires_at = serializers.DateTimeField()
+
+
+class AvailabilityRequest(serializers.Serializer[Any]):
+    feature = serializers.CharField(max_length=60, required=False)
+    credits = serializers.CharField(max_length=40, required=False)
+    units = serializers.IntegerField(min_value=0, required=False)
+    tokens_in = serializers.IntegerField(min_value=0, required=False)
+    tokens_out = serializers.IntegerField(min_value=0, required=False)
+
+
+class AvailabilityAnswer(serializers.Serializer[Any]):
+    has_sufficient_credits = serializers.BooleanField()
+    current_balance = NumberField()
+    required_credits = NumberField()
+    shortage = NumberField()
+
+
+class UsageRequest(serializers.Serializer[Any]):
+    days = serializers.IntegerField(min_value=1, max_value=366, required=False)
+
+
+class FeatureUsageAnswer(serializers.Serializer[Any]):
+    feature = serializers.CharField()
+    credits = NumberField()
+    calls = serializers.IntegerField()
+
+
+class DayUsageAnswer(serializers.Serializer[Any]):
+    day = serializers.DateField()
+    credits = NumberField()
+    calls = serializers.IntegerField()
+
+
+class UsageAnswer(serializers.Serializer[Any]):
+    days = serializers.IntegerField()
+    credits = NumberField()
+    calls = serializers.IntegerField()
+    by_feature = FeatureUsageAnswer(many=True)
+    by_day = DayUsageAnswer(many=True)
+
+
 class ErrorAnswer(serializers.Serializer[Any]):
     error = serializers.CharField(help_text=_("A stable code."))
     message = serializers.CharField(help_text=_("What to do about it."))
+
+
+class InsufficientAnswer(ErrorAnswer):
+    current_balance = NumberField()
+    required_credits = NumberField()
+    shortage = NumberField()
+    buy_url = serializers.CharField()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.contrib.auth import authenticate
@@ -31,9 +33,16 @@ from rest_framework.views import APIView
 
 from ai_features import errors, serializers
 from ai_features.authentication import TokenAuthentication
-from ai_features.billing import AIBillingService, settlement
+from ai_features.billing import AIBillingService, Use, balances, reservations, settlement, spending
 from ai_features.conf import PAYMENT_METHODS, ai_credits
-from ai_features.exceptions import AICreditsError, CallbackUrlRefused, InvalidRequest
+from ai_features.exceptions import (
+    AICreditsError,
+    CallbackUrlRefused,
+    CreditsNotANumber,
+    InsufficientCredits,
+    InvalidRequest,
+)
+from ai_features.lean import Asker, LeanMixin, asker_of
 from ai_features.models import LedgerEntry, Purchase, PurchaseStatus
 from ai_features.money import CURRENCIES, to_credits
 from ai_features.parsing import FormParser, JSONParser
@@ -158,11 +167,125 @@ class VerifyView(AIView):
         return Response(verify_answer(purchase))
 
 
-class BalanceView(AIView):
+class BalanceView(LeanMixin, AIView):
+    wants_balance = True
+
     @extend_schema(responses=serializers.BalanceAnswer)
     def get(self, request: Request) -> Response:
         """What you have, and when how much of it expires."""
-        return Response(serializers.BalanceAnswer(AIBillingService.balance(self.user)).data)
+        return Response(self.answer(request, asker_of(request)))
+
+    def answer(self, request: HttpRequest, asker: Asker) -> dict[str, Any]:
+        row = asker.balance_row
+        now = balances.balance(asker.wallet_id) if row is None else balances.balance_of(row)
+        return {
+            "balance": now.balance,
+            "held": now.held,
+            "available": now.available,
+            "debt": now.debt,
+            "expiring": [{"credits": lot.credits, "expires_at": lot.expires_at} for lot in now.expiring],
+        }
+
+
+class SpendView(LeanMixin, AIView):
+    @extend_schema(
+        request=serializers.UseRequest,
+        parameters=[IDEMPOTENCY_KEY],
+        responses={200: serializers.SpentAnswer, 402: serializers.InsufficientAnswer, 409: serializers.ErrorAnswer},
+    )
+    def post(self, request: Request) -> Response:
+        """Take credits now: `credits`, or what `feature` costs for so much of it."""
+        return Response(self.answer(request, asker_of(request)))
+
+    def answer(self, request: HttpRequest, asker: Asker) -> dict[str, Any]:
+        use, metadata = use_of(asker.data)
+        with buy_url_in_refusal(request):
+            spent = spending.spend(asker.wallet_id, use, asker.caller, key=asker.key, metadata=metadata)
+        return {"entry": spent.entry, "new_balance": spent.new_balance}
+
+
+class ReservationsView(LeanMixin, AIView):
+    @extend_schema(
+        request=serializers.ReserveRequest,
+        parameters=[IDEMPOTENCY_KEY],
+        responses={200: serializers.ReservedAnswer, 402: serializers.InsufficientAnswer, 409: serializers.ErrorAnswer},
+    )
+    def post(self, request: Request) -> Response:
+        """Set credits aside before a call whose price is not known yet."""
+        return Response(self.answer(request, asker_of(request)))
+
+    def answer(self, request: HttpRequest, asker: Asker) -> dict[str, Any]:
+        use, _metadata = use_of(asker.data)
+        ttl = whole_number(asker.data, "ttl_seconds")
+        with buy_url_in_refusal(request):
+            reserved = reservations.reserve(asker.wallet_id, use, asker.caller, ttl_seconds=ttl, key=asker.key)
+        return {"id": reserved.id, "credits": reserved.credits, "expires_at": reserved.expires_at}
+
+
+class CaptureView(LeanMixin, AIView):
+    @extend_schema(
+        request=serializers.UseRequest,
+        parameters=[IDEMPOTENCY_KEY],
+        responses={200: serializers.CapturedAnswer, 404: serializers.ErrorAnswer, 409: serializers.ErrorAnswer},
+    )
+    def post(self, request: Request, reservation_id: int) -> Response:
+        """Charge what the call really cost and let go of the rest; an expired reservation is charged all the same."""
+        return Response(self.answer(request, asker_of(request), reservation_id=reservation_id))
+
+    def answer(self, request: HttpRequest, asker: Asker, *, reservation_id: int) -> dict[str, Any]:
+        use, metadata = use_of(asker.data)
+        captured = reservations.capture(
+            asker.wallet_id, reservation_id, use, asker.caller, key=asker.key, metadata=metadata
+        )
+        return {
+            "entry": captured.entry,
+            "credits": captured.credits,
+            "new_balance": captured.new_balance,
+            "was_expired": captured.was_expired,
+        }
+
+
+class ReleaseView(LeanMixin, AIView):
+    @extend_schema(
+        request=None,
+        responses={200: serializers.NewBalanceAnswer, 404: serializers.ErrorAnswer, 409: serializers.ErrorAnswer},
+    )
+    def post(self, request: Request, reservation_id: int) -> Response:
+        """Let go of all of it."""
+        return Response(self.answer(request, asker_of(request), reservation_id=reservation_id))
+
+    def answer(self, request: HttpRequest, asker: Asker, *, reservation_id: int) -> dict[str, Any]:
+        return {"new_balance": reservations.release(asker.wallet_id, reservation_id)}
+
+
+class RenewView(LeanMixin, AIView):
+    @extend_schema(
+        request=serializers.RenewRequest,
+        responses={200: serializers.RenewedAnswer, 404: serializers.ErrorAnswer, 409: serializers.ErrorAnswer},
+    )
+    def post(self, request: Request, reservation_id: int) -> Response:
+        """Keep it open until `ttl_seconds` from now."""
+        return Response(self.answer(request, asker_of(request), reservation_id=reservation_id))
+
+    def answer(self, request: HttpRequest, asker: Asker, *, reservation_id: int) -> dict[str, Any]:
+        ttl = whole_number(asker.data, "ttl_seconds")
+        return {"expires_at": reservations.renew(asker.wallet_id, reservation_id, ttl)}
+
+
+class AvailabilityView(AIView):
+    @extend_schema(parameters=[serializers.AvailabilityRequest], responses=serializers.AvailabilityAnswer)
+    def get(self, request: Request) -> Response:
+        """Whether a feature, or so many credits, could be paid for now. Nothing is taken or set aside."""
+        asked = read(serializers.AvailabilityRequest, request.query_params)
+        return Response(serializers.AvailabilityAnswer(AIBillingService.check_credits(self.user, **asked)).data)
+
+
+class UsageStatsView(AIView):
+    @extend_schema(parameters=[serializers.UsageRequest], responses=serializers.UsageAnswer)
+    def get(self, request: Request) -> Response:
+        """What was used in the last days: in all, by feature, by day (UTC)."""
+        asked = read(serializers.UsageRequest, request.query_params)
+        return Response(serializers.UsageAnswer(AIBillingService.usage_stats(self.user, **asked)).data)
 
 
 class NewestFirst(CursorPagination):
@@ -235,6 +358,39 @@ def paystack_webhook(request: HttpRequest) -> HttpResponse:
     except errors.DATABASE_DOWN:
         return errors.database_unavailable()
     return json_response({"status": event.status, "outcome": event.outcome})
+
+
+def use_of(data: Any) -> tuple[Use, dict[str, Any] | None]:
+    """What a body says was used, and the app's note on it. Raises InvalidRequest or a CreditsOutOfRange."""
+    if not isinstance(data, dict):
+        raise InvalidRequest(fields={"credits": ["Send a JSON object."]})
+    credits_, feature, metadata = data.get("credits"), data.get("feature", ""), data.get("metadata")
+    if credits_ is not None and (isinstance(credits_, bool) or not isinstance(credits_, int | Decimal)):
+        raise CreditsNotANumber
+    if not isinstance(feature, str):
+        raise InvalidRequest(fields={"feature": ["A feature's code."]})
+    quantities = {name: whole_number(data, name) for name in ("units", "tokens_in", "tokens_out")}
+    return Use(
+        credits_, feature, quantities["units"], quantities["tokens_in"] or 0, quantities["tokens_out"] or 0
+    ), metadata
+
+
+def whole_number(data: Any, name: str) -> int | None:
+    """Raises InvalidRequest; None where it is not there."""
+    value = data.get(name) if isinstance(data, dict) else None
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    raise InvalidRequest(fields={name: ["A whole number."]})
+
+
+@contextmanager
+def buy_url_in_refusal(request: HttpRequest) -> Iterator[None]:
+    """Whoever has too few credits is told where to buy."""
+    try:
+        yield
+    except InsufficientCredits as error:
+        error.values["buy_url"] = _page(request, "ai_features_web:buy") or ""
+        raise
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -84,7 +84,7 @@ def balance_of(row: Sequence[Any]) -> Balance:
     """The balance from a row of `columns`; where something has fallen due, from the rows once that is done."""
     wallet_id, micro, held, debt, unallocated, next_expiry_at, has_due_reservations, found = row
     first = sorted(_lots(found), key=lots.order_of_use)
-    is_due = has_due_reservations or (next_expiry_at is not None and _as_moment(next_expiry_at) <= timezone.now())
+    is_due = has_due_reservations or (next_expiry_at is not None and as_moment(next_expiry_at) <= timezone.now())
     if is_due or (unallocated > sum(lot.remaining for lot in first) > 0 and len(first) == LOTS_SHOWN):
         with open_account(wallet_id) as account:
             account.allocate()
@@ -106,10 +106,10 @@ def balance_of(row: Sequence[Any]) -> Balance:
 def _lots(found: Any) -> list[LotLeft]:
     """SQLite gives JSON as text, and leaves out the zone, which is UTC."""
     rows = orjson.loads(found) if isinstance(found, str) else found or []
-    return [LotLeft(pk, left, _as_moment(at), bool(is_purchased)) for pk, left, at, is_purchased in rows]
+    return [LotLeft(pk, left, as_moment(at), bool(is_purchased)) for pk, left, at, is_purchased in rows]
 
 
-def _as_moment(value: datetime | str) -> datetime:
+def as_moment(value: datetime | str) -> datetime:
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

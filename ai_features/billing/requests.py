@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -24,12 +25,19 @@ def checked_metadata(metadata: dict[str, Any] | None) -> dict[str, Any] | None:
     if metadata is None:
         return None
     try:
-        text = orjson.dumps(metadata) if isinstance(metadata, dict) else b""
+        text = orjson.dumps(metadata, default=_number) if isinstance(metadata, dict) else b""
     except (orjson.JSONEncodeError, RecursionError):
         text = b""
     if not 0 < len(text) <= METADATA_MAX_BYTES or rb"\u0000" in text:
         raise InvalidRequest(fields={"metadata": [f"A JSON object of at most {METADATA_MAX_BYTES} bytes."]})
-    return metadata
+    kept: dict[str, Any] = orjson.loads(text)
+    return kept
+
+
+def _number(value: object) -> Any:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(format(value, "f"))
+    raise TypeError
 
 
 def earlier_answer(wallet_id: int, key: str | None, request: dict[str, Any]) -> dict[str, Any] | None:

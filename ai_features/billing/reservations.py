@@ -17,7 +17,7 @@ from ai_features.billing.pricing import Use
 from ai_features.billing.requests import checked_key, earlier_answer
 from ai_features.billing.spending import Caller, charge_for
 from ai_features.conf import ai_credits
-from ai_features.exceptions import InsufficientCredits, InvalidRequest, RequestRefused
+from ai_features.exceptions import InsufficientCredits, InvalidRequest, RequestRefused, ReservationNotFound
 from ai_features.models import Reservation, ReservationStatus
 from ai_features.money import to_credits
 
@@ -135,6 +135,7 @@ def capture(
     Raises ReservationNotFound, ReservationEnded, IdempotencyConflict, or a RequestRefused.
     """
     checked_key(key)
+    _check_id(reservation_id)
     request = {"operation": "capture", "reservation": reservation_id, **use.request}
     try:
         charge = charge_for(use, caller, metadata)
@@ -181,6 +182,7 @@ def release(wallet_id: int, reservation_id: int) -> Decimal:
 
     Raises ReservationNotFound, ReservationEnded.
     """
+    _check_id(reservation_id)
     applied = queue.apply(Operation("release", wallet_id, 0, reservation_id=reservation_id))
     if applied is not None:
         return to_credits(applied.balance)
@@ -192,6 +194,7 @@ def release(wallet_id: int, reservation_id: int) -> Decimal:
 def renew(wallet_id: int, reservation_id: int, ttl_seconds: int | None = None) -> datetime:
     """Keep it open until `ttl_seconds` from now. Raises ReservationNotFound, ReservationEnded, InvalidRequest."""
     ttl = checked_ttl(ttl_seconds)
+    _check_id(reservation_id)
     with open_account(wallet_id) as account:
         reservation = account.reservation(reservation_id)
         account.renew(reservation, ttl)
@@ -208,6 +211,11 @@ def release_due(limit: int = 1000) -> int:
             with open_account(wallet_id):
                 pass
     return done
+
+
+def _check_id(reservation_id: int) -> None:
+    if not 0 < reservation_id < 2**63:
+        raise ReservationNotFound
 
 
 def checked_ttl(ttl_seconds: int | None) -> timedelta:

@@ -89,7 +89,10 @@ def test_every_address_of_the_api_and_the_pages_is_in_the_guide() -> None:
     table = " ".join(cell for row in rows(GUIDE, "All addresses") for cell in row)
     api, pages = (get_resolver(f"ai_features.{name}").url_patterns for name in ("urls", "web.urls"))
     routes = [f"/ai/{p.pattern}" for p in api] + [f"/{p.pattern}" for p in pages if isinstance(p, URLPattern)]
-    wanted = {route.replace("<str:reference>", "<reference>").rstrip("/") for route in routes}
+    wanted = {
+        route.replace("<str:reference>", "<reference>").replace("<int:reservation_id>", "<id>").rstrip("/")
+        for route in routes
+    }
     assert {route for route in wanted if f"`{route}`" not in table and f"`{route}/`" not in table} == set()
 
 

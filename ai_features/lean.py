@@ -1,0 +1,134 @@
+"""The short way through a request that comes a thousand times a second: a token, JSON, one or two round trips.
+
+It is a way for requests that are in order. Whatever else comes – a session, a form, a token that is unknown, expired
+or to be renewed, a body that is no JSON – goes through REST framework, which does the same with more ado and knows
+every error. So there is one behaviour, and `answer` of each view is the only place that has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from typing import Any, ClassVar, NamedTuple
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import RequestDataTooBig
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.utils import timezone
+from knox.crypto import hash_token
+from knox.models import get_token_model
+from knox.settings import CONSTANTS, knox_settings
+from rest_framework.exceptions import ParseError
+from rest_framework.request import Request
+
+from ai_features import errors
+from ai_features.billing import balances
+from ai_features.billing.spending import Caller
+from ai_features.billing.wallets import wallet_id_of
+from ai_features.conf import ai_credits
+from ai_features.exceptions import AICreditsError
+from ai_features.parsing import MAX_BODY_BYTES, from_json
+from ai_features.rendering import json_response
+
+
+class Asker(NamedTuple):
+    """Whose wallet, who is asking, and what came with the request."""
+
+    wallet_id: int
+    caller: Caller
+    data: Any
+    key: str | None = None
+    balance_row: tuple[Any, ...] | None = None
+
+
+class LeanMixin:
+    """For an AIView with one method, whose whole work is done by `answer`."""
+
+    wants_balance: ClassVar[bool] = False
+
+    answer: Callable[..., dict[str, Any]]
+    """Takes the request, the asker, and what the address names."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **path: Any) -> HttpResponse:
+        asker = (
+            _asker(request, wants_balance=self.wants_balance) if hasattr(self, (request.method or "").lower()) else None
+        )
+        if asker is None:
+            return super().dispatch(request, *args, **path)  # type: ignore[misc, no-any-return]
+        try:
+            return json_response(self.answer(request, asker, **path))
+        except AICreditsError as error:
+            return errors.response_to(error)
+        except errors.DATABASE_DOWN:
+            return errors.database_unavailable()
+
+
+def asker_of(request: Request) -> Asker:
+    """The same, once REST framework has authenticated and parsed the request."""
+    assert request.user.is_authenticated
+    token = getattr(request.auth, "token_key", "") or ""
+    data = _from_form(request.data) if isinstance(request.data, QueryDict) else request.data
+    caller = Caller(request.user.pk, token)
+    return Asker(wallet_id_of(request.user), caller, data, request.headers.get("Idempotency-Key"))
+
+
+def _from_form(form: QueryDict) -> dict[str, Any]:
+    """A form knows no numbers; what looks like one is one."""
+    data: dict[str, Any] = {}
+    for name, value in form.items():
+        try:
+            number = Decimal(str(value))
+            data[name] = int(number) if str(value).isdecimal() else number
+        except InvalidOperation:
+            data[name] = value
+    return data
+
+
+def _asker(request: HttpRequest, *, wants_balance: bool) -> Asker | None:
+    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if scheme != knox_settings.AUTH_HEADER_PREFIX or knox_settings.AUTO_REFRESH or ai_credits().wallet_resolver:
+        return None
+    data: Any = {}
+    if request.method != "GET":
+        if request.content_type != "application/json":
+            return None
+        try:
+            if len(request.body) > MAX_BODY_BYTES:
+                return None
+            data = from_json(request.body)
+        except (ParseError, RequestDataTooBig):
+            return None
+    row = _read_token(token, wants_balance=wants_balance) if token.isascii() and token.isalnum() else None
+    if row is None:
+        return None
+    user_id, is_active, expiry, wallet_id, *balance_row = row
+    if not is_active or wallet_id is None or (expiry is not None and balances.as_moment(expiry) < timezone.now()):
+        return None
+    caller = Caller(user_id, token[: CONSTANTS.TOKEN_KEY_LENGTH])
+    return Asker(wallet_id, caller, data, request.META.get("HTTP_IDEMPOTENCY_KEY"), tuple(balance_row) or None)
+
+
+def _read_token(token: str, *, wants_balance: bool) -> tuple[Any, ...] | None:
+    parameters: list[Any] = [hash_token(token)]
+    if wants_balance:
+        parameters.insert(0, connection.ops.adapt_datetimefield_value(timezone.now()))
+    with connection.cursor() as cursor:
+        cursor.execute(_token_sql(connection.vendor, wants_balance), parameters)
+        row: tuple[Any, ...] | None = cursor.fetchone()
+        return row
+
+
+@cache
+def _token_sql(vendor: str, wants_balance: bool) -> str:
+    """Token, user and wallet in one indexed read; the names of the first two are the host's to choose."""
+    token, user = get_token_model()._meta, get_user_model()._meta
+    quote = connection.ops.quote_name
+    pk, tokens, users = quote(str(user.pk.column)), quote(token.db_table), quote(user.db_table)
+    more = f", {balances.columns()}" if wants_balance else ""
+    is_active = "u.is_active" if any(field.column == "is_active" for field in user.concrete_fields) else "true"
+    return f"""SELECT u.{pk}, {is_active}, t.expiry, wallet.id{more} FROM {tokens} AS t
+      JOIN {users} AS u ON u.{pk} = t.user_id
+      LEFT JOIN ai_features_wallet AS wallet ON wallet.user_id = u.{pk}
+     WHERE t.digest = %s"""  # noqa: S608  names of tables only
