@@ -43,6 +43,7 @@ TIMED_OUT = "Timeout"
 CAPITEC_SECONDS = 120
 CHECKOUT = "initialize"
 CARD_UPDATE = "card_update"
+PARTIAL_DEBIT = "partial_debit"
 ON_CHECKOUT = (CHECKOUT, CARD_UPDATE)
 """`origin` of transactions that are paid on the hosted page, and may be tried again there."""
 
@@ -69,7 +70,10 @@ def offered_channels(row: Transaction) -> list[str]:
 
 
 def charged_minor(sandbox: "Sandbox", row: Transaction, channel: str) -> int:
-    """What the payer is charged on this channel: more than requested where the fee is passed on."""
+    """What the payer is charged on this channel: more than requested where the fee is passed on, and less where
+    only a part was to be had."""
+    if row.origin == PARTIAL_DEBIT:
+        return row.amount
     if not sandbox.settings.pass_fees_to_payer:
         return row.requested_amount
     return amount_with_fee_minor(row.requested_amount, row.currency, channel)
@@ -292,7 +296,7 @@ def _wait(sandbox: "Sandbox", paying: _Paying, step: str) -> Transaction:
     }
     return sandbox.state.update_transaction(
         row.id,
-        status=sandbox.settings.status_while_asked[step],
+        status=sandbox.settings.status_while_asked.get(step, "ongoing"),
         gateway_response=NOT_COMPLETED,
         message=None,
         pending=json.dumps(pending),

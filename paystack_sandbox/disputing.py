@@ -25,7 +25,7 @@ def begin(sandbox: "Sandbox", row: Transaction, amount: int, category: str, mess
     """The payer complains at the bank, and the merchant has until `due_at` to answer."""
     state, now = sandbox.state, sandbox.clock.now_ms()
     hours = sandbox.settings.dispute_answer_hours
-    due_at = add_working_hours(now, hours.get(row.currency, hours[""]))
+    due_at = add_working_hours(now, hours.get(row.currency, hours.get("", 48)))
     with state.transaction():
         dispute_id = state.insert(
             Dispute.table,

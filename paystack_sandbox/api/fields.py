@@ -10,7 +10,7 @@ from paystack_sandbox.bodies import parse_json
 from paystack_sandbox.errors import PaystackError
 from paystack_sandbox.money import MAX_AMOUNT_MINOR
 
-MAX_TEXT = 1000
+MAX_TEXT = 4096
 _EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s.,;<>\"]{2,}")
 _REFERENCE = re.compile(r"[A-Za-z0-9_.=-]+")
 

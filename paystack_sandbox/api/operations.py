@@ -36,6 +36,12 @@ ROUTES: tuple[Route, ...] = (
         saved_charges.partial_debit,
         "documented sample, one error seen; `at_least` is unconfirmed",
     ),
+    Route(
+        "POST",
+        "/transaction/check_authorization",
+        saved_charges.check_authorization,
+        "documented until 2021; whether the service still has it is unconfirmed",
+    ),
     Route("GET", "/transaction/verify/{reference:path}", transactions.verify, "seen"),
     Route("GET", "/transaction", transactions.list_transactions, "seen"),
     Route("GET", "/transaction/totals", transactions.totals, "documented sample"),
@@ -82,6 +88,12 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "POST",
+        "/customer/deactivate_authorization",
+        customers.deactivate_authorization,
+        "documented in 2018, under this older address; older clients have it",
+    ),
+    Route(
+        "POST",
         "/customer/{code}/identification",
         customers.identify,
         "documented sample; who passes is the documentation's samples, the delay unconfirmed",
@@ -117,6 +129,12 @@ ROUTES: tuple[Route, ...] = (
         "/subscription/{code}/manage/link",
         subscriptions.manage_link,
         "documented sample; where the link leads is the sandbox's own",
+    ),
+    Route(
+        "POST",
+        "/subscription/{code}/manage/link",
+        subscriptions.manage_link,
+        "unconfirmed; the official Python client asks by POST",
     ),
     Route(
         "POST",
@@ -159,6 +177,12 @@ ROUTES: tuple[Route, ...] = (
         "documented sample; Paystack's test mode settles nothing, and the dates are unconfirmed",
     ),
     Route("GET", "/settlement/{id}/transactions", settlements.settlement_transactions, "documented sample"),
+    Route(
+        "GET",
+        "/settlement/{id}/transaction",
+        settlements.settlement_transactions,
+        "documented in 2018, under this older address; the official Python client has it",
+    ),
     Route("GET", "/balance", settlements.balance, "documented sample, seen"),
     Route("GET", "/balance/ledger", settlements.ledger, "documented sample, seen"),
     Route("GET", "/integration/payment_session_timeout", settlements.fetch_timeout, "documented sample"),

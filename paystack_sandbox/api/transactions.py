@@ -13,7 +13,7 @@ from paystack_sandbox.records import Plan
 from paystack_sandbox.state import Transaction
 
 # Names that would otherwise be taken for an id.
-_OTHER_OPERATIONS = frozenset({"verify", "timeline", "charge_authorization", "partial_debit"})
+_OTHER_OPERATIONS = frozenset({"verify", "timeline", "charge_authorization", "check_authorization", "partial_debit"})
 _CURSOR_PREFIX = "undefined"
 # Filters for things the sandbox's transactions never have: whoever asks for one gets an empty list.
 _FILTERS_WITHOUT_MATCH = (

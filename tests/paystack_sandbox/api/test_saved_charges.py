@@ -116,3 +116,9 @@ def test_partial_debit_of_a_stranger() -> None:
     for client in client_of("NGN"):
         response = charge(client, "AUTH_x", "partial_debit", currency="NGN")
         assert (response.status_code, response.json()["message"]) == (400, "Customer not found")
+
+
+def test_check_of_a_saved_card(client: httpx2.Client, payer: httpx2.Client, saved_card: str) -> None:
+    assert charge(client, saved_card, "check_authorization").json()["data"] == {"amount": 5000, "currency": "GHS"}
+    payer.put(f"/_sandbox/authorizations/{saved_card}", json={"balance": 4999})
+    assert charge(client, saved_card, "check_authorization").status_code == 400

@@ -1,6 +1,6 @@
 """Balance, ledger and payouts; the session timeout."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
@@ -12,6 +12,14 @@ from tests.paystack_sandbox.conftest import Start
 
 DAY = 86400
 NET = 8000 - 156
+
+
+@pytest.fixture(autouse=True)
+def morning(paystack_sandbox: PaystackSandbox) -> None:
+    """Ten o'clock, so that no payout comes in between."""
+    now = paystack_sandbox.sandbox.clock.now()
+    seconds = (now.replace(hour=10, minute=0, second=0) + timedelta(days=1) - now).total_seconds()
+    paystack_sandbox.advance(seconds)
 
 
 def balance(client: httpx2.Client) -> int:

@@ -121,7 +121,8 @@ def refunds(visit: Tour) -> None:
     started = visit("POST", "/transaction/initialize", **AMA)
     visit.sandbox.pay(started["reference"], channel="card", card={"number": "4084080000671902"})
     refund = visit("POST", "/refund", transaction=started["reference"])
-    visit.sandbox.advance(seconds=600)
+    # Long enough for a payout, whose number the refund then has.
+    visit.sandbox.advance(seconds=5 * 86400)
     account = {"currency": "GHS", "account_number": "0123456789", "bank_id": "9"}
     visit("POST", "/refund/retry_with_customer_details/{}", refund["id"], refund_account_details=account)
     visit("GET", "/refund")
