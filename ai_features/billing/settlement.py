@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -17,7 +18,18 @@ from django.utils import timezone
 from ai_features.billing import ledger
 from ai_features.conf import ai_credits
 from ai_features.exceptions import PurchaseNotFound, TransactionNotFound
-from ai_features.models import EntryKind, LedgerEntry, LotSource, Purchase, PurchaseStatus, SettledBy, Wallet
+from ai_features.models import (
+    EntryKind,
+    EventStatus,
+    LedgerEntry,
+    LotSource,
+    Purchase,
+    PurchaseStatus,
+    SettledBy,
+    Wallet,
+    WebhookEvent,
+)
+from ai_features.money import MAX_MICRO
 from ai_features.paystack import PaystackService, Transaction
 from ai_features.signals import payment_needs_review, purchase_completed, purchase_failed
 
@@ -28,6 +40,18 @@ _SIGNALS = {
     PurchaseStatus.FAILED: purchase_failed,
     PurchaseStatus.REVIEW: payment_needs_review,
 }
+
+
+_ON_SETTLING = (EntryKind.PURCHASE, EntryKind.BONUS, EntryKind.DEBT_PAYMENT)
+_NOTED = (
+    "paystack_id",
+    "paid_amount_minor",
+    "paid_currency",
+    "fees_minor",
+    "channel",
+    "gateway_response",
+    "paid_at",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +104,36 @@ def settle(reference: str, facts: Transaction | None, *, settled_by: SettledBy) 
     return purchase
 
 
+def record_and_settle(event: WebhookEvent, facts: Transaction) -> bool:
+    """Save the event, and settle its purchase in the same round trip where Paystack confirms it exactly as it was
+    sold. Says whether it was settled; if not, nothing is changed but that the event is on record.
+    """
+    if not facts.is_paid or facts.was_reversed:
+        event.save()
+        return False
+    delivery = _noted(facts) | {
+        "sha256": event.body_sha256,
+        "event": event.event,
+        "reference": facts.reference,
+        "source_ip": event.source_ip,
+        "mode": facts.mode,
+        "currency": facts.currency,
+        "amount_minor": facts.amount_minor,
+        "expires_at": _expiry(timezone.now()),
+        "max_micro": MAX_MICRO,
+    }
+    recorded = ledger.settle(delivery, bytes(event.body))
+    if recorded is None:
+        event.save()
+        return False
+    event.pk, is_settled = recorded
+    event._state.adding = False
+    if is_settled:
+        event.status, event.outcome, event.attempts = EventStatus.PROCESSED, PurchaseStatus.COMPLETED, 1
+        transaction.on_commit(lambda: _announce_settled(facts.reference))
+    return is_settled
+
+
 def decide(purchase: Purchase, facts: Transaction | None, now: datetime) -> Decision:
     """What Paystack's word makes of a purchase. Pure; an equal status means that nothing changes."""
     status = PurchaseStatus(purchase.status)
@@ -117,7 +171,7 @@ def disagreement(purchase: Purchase, facts: Transaction) -> str:
 
 def balance_after(purchase: Purchase) -> int:
     """Micro-credits in the wallet right after this purchase was settled: the same on every repeat."""
-    last = LedgerEntry.objects.filter(purchase=purchase, kind__in=[EntryKind.PURCHASE, EntryKind.BONUS]).latest("id")
+    last = LedgerEntry.objects.filter(purchase=purchase, kind__in=_ON_SETTLING).latest("id")
     return last.balance_after
 
 
@@ -125,6 +179,13 @@ def _announce(purchase: Purchase) -> None:
     log.info("purchase %s is %s %s", purchase.reference, purchase.status, purchase.settled_by)
     if signal := _SIGNALS.get(PurchaseStatus(purchase.status)):
         signal.send_robust(Purchase, purchase=purchase)
+
+
+def _announce_settled(reference: str) -> None:
+    """As `_announce`, with the purchase read only if somebody wants it."""
+    log.info("purchase %s is %s %s", reference, PurchaseStatus.COMPLETED, SettledBy.WEBHOOK)
+    if purchase_completed.has_listeners(Purchase):
+        purchase_completed.send_robust(Purchase, purchase=Purchase.objects.get(reference=reference))
 
 
 def _note_facts(purchase: Purchase, facts: Transaction) -> None:
@@ -139,6 +200,13 @@ def _note_facts(purchase: Purchase, facts: Transaction) -> None:
     )
 
 
+def _noted(facts: Transaction) -> dict[str, Any]:
+    """The same by column, cut to what fits."""
+    purchase = Purchase()
+    _note_facts(purchase, facts)
+    return {name: getattr(purchase, name) for name in _NOTED}
+
+
 def _complete(purchase: Purchase, settled_by: SettledBy, now: datetime) -> None:
     with ledger.open_account(purchase.wallet_id) as account:
         account.add(list(_lots_of(purchase, now)))
@@ -147,8 +215,12 @@ def _complete(purchase: Purchase, settled_by: SettledBy, now: datetime) -> None:
 
 
 def _lots_of(purchase: Purchase, now: datetime) -> Iterator[ledger.NewLot]:
-    days = ai_credits().credits_expire_days
-    expires_at = None if days is None else now + timedelta(days=days)
+    expires_at = _expiry(now)
     yield ledger.NewLot(EntryKind.PURCHASE, LotSource.PURCHASED, purchase.credits, expires_at, purchase)
     if purchase.bonus_credits:
         yield ledger.NewLot(EntryKind.BONUS, LotSource.BONUS, purchase.bonus_credits, expires_at, purchase)
+
+
+def _expiry(now: datetime) -> datetime | None:
+    days = ai_credits().credits_expire_days
+    return None if days is None else now + timedelta(days=days)

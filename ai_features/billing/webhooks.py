@@ -11,7 +11,7 @@ from typing import Any
 from django.utils import timezone
 from django_tasks import default_task_backend, task
 
-from ai_features.billing.settlement import settle
+from ai_features.billing.settlement import record_and_settle, settle
 from ai_features.exceptions import PaystackBadResponse, PurchaseNotFound, WebhookRefused
 from ai_features.models import EventStatus, SettledBy, WebhookEvent
 from ai_features.paystack import PaystackService, Transaction
@@ -36,7 +36,10 @@ def receive(body: bytes, signature: str | None, *, source_ip: str = "") -> Webho
     envelope = _parse(body)
     event.event = _short_text(envelope.get("event"), 60)
     event.reference = _reference_in(envelope)
-    event.save()
+    if _settled_at_once(event, envelope):
+        return event
+    if event._state.adding:
+        event.save()
     return process(event)
 
 
@@ -55,6 +58,20 @@ def process(event: WebhookEvent) -> WebhookEvent:
     event.processed_at = timezone.now()
     event.save(update_fields=["status", "outcome", "error", "attempts", "processed_at"])
     return event
+
+
+def _settled_at_once(event: WebhookEvent, envelope: Payload) -> bool:
+    """The ordinary confirmation, recorded and settled in one round trip."""
+    if event.event != "charge.success":
+        return False
+    try:
+        return record_and_settle(event, Transaction.from_payload(envelope.get("data")))
+    except PaystackBadResponse:
+        return False
+    # Whatever went wrong, it must not cost the record (law 9): that is made next, by itself.
+    except Exception:
+        log.exception("webhook for %s could not be settled at once", event.reference)
+        return False
 
 
 @task()

@@ -9,6 +9,7 @@ purchase, wallet (several: in id order), reservation. Lots, entries, keys and ca
 """
 
 from ai_features.billing.ledger.accounts import Account, Charge, NewLot, open_account
+from ai_features.billing.ledger.hot_path import settle
 from ai_features.billing.ledger.locks import lock_purchase
 
-__all__ = ["Account", "Charge", "NewLot", "lock_purchase", "open_account"]
+__all__ = ["Account", "Charge", "NewLot", "lock_purchase", "open_account", "settle"]

@@ -227,16 +227,16 @@ class Account:
             actor_id = None if new.actor is None else new.actor.pk
             entries.append(self._entry(new.kind, new.amount, actor_id=actor_id, **about))
         LedgerEntry.objects.bulk_create(entries)
-        self._pay_debt()
+        self._pay_debt(new_lots[-1].purchase)
         return entries
 
-    def _pay_debt(self) -> None:
+    def _pay_debt(self, purchase: Purchase | None = None) -> None:
         payment = min(self.wallet.debt, self.wallet.balance - self.wallet.held)
         if payment:
             self.wallet.debt -= payment
             self.wallet.balance -= payment
             self.wallet.unallocated += payment
-            self._enter(EntryKind.DEBT_PAYMENT, 0, debt_change=-payment)
+            self._enter(EntryKind.DEBT_PAYMENT, 0, debt_change=-payment, purchase=purchase)
 
     # Credits going out
 

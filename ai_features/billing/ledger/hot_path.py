@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from ai_features.billing.ledger.accounts import Charge
 
-_SCHEMA = Path(__file__).with_name("hot_path.sql")
+_FUNCTIONS = [Path(__file__).with_name(name) for name in ("hot_path.sql", "settle.sql")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,14 @@ BUSY = Busy()
 
 
 def install(*, using: str = "default", **_: Any) -> None:
-    """Create or replace the function; after every `migrate`, safe to repeat."""
+    """Create or replace the functions; after every `migrate`, safe to repeat."""
     if (
         connections[using].vendor == "postgresql"
         and "ai_features_wallet" in connections[using].introspection.table_names()
     ):
         with connections[using].cursor() as cursor:
-            cursor.execute(_SCHEMA.read_text())
+            for path in _FUNCTIONS:
+                cursor.execute(path.read_text())
 
 
 def apply(operations: Sequence[Operation], *, may_wait: bool = True) -> list[Applied | Busy | None]:
@@ -93,6 +94,20 @@ def apply_one(operation: Operation) -> Applied | None:
     (outcome,) = apply([operation])
     # Only a wallet that does not exist is busy where one may wait.
     return None if isinstance(outcome, Busy) else outcome
+
+
+def settle(delivery: dict[str, Any], body: bytes) -> tuple[int, bool] | None:
+    """Record a webhook that confirms a purchase and settle it in the same round trip, where both are ordinary.
+
+    Returns the event's id and whether the purchase was settled too; None where nothing was done at all.
+    """
+    if connection.vendor != "postgresql":
+        return None
+    with connection.cursor() as cursor:
+        rows = orjson.dumps(delivery).decode()
+        cursor.execute("SELECT * FROM ai_features_settle(%s::json, %s, %s)", [rows, body, timezone.now()])
+        event_id, is_settled = cursor.fetchone()
+    return event_id, is_settled
 
 
 def _as_row(number: int, operation: Operation) -> dict[str, Any]:

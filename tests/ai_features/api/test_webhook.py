@@ -4,9 +4,11 @@ import pytest
 from django.db import OperationalError
 from django.test import Client
 from django_tasks import default_task_backend
+from rest_framework.test import APIClient
 
 from ai_features.billing import AIBillingService, webhooks
 from ai_features.models import LedgerEntry, Purchase, Wallet, WebhookEvent
+from tests.laws import assert_laws
 from tests.paystack_facts import charge_success, sign
 
 URL = "/ai/api/webhooks/paystack/"
@@ -128,6 +130,7 @@ def test_failure_in_processing_keeps_the_event_for_replay(purchase: Purchase, wa
         raise RuntimeError("broken")
 
     with monkeypatch.context() as patch:
+        patch.setattr(webhooks, "record_and_settle", broken)
         patch.setattr(webhooks, "settle", broken)
         assert deliver(charge_success(purchase)).status_code == 200
     event = WebhookEvent.objects.get()
@@ -140,6 +143,7 @@ def test_failure_in_processing_keeps_the_event_for_replay(purchase: Purchase, wa
 def test_failed_event_is_tried_again_by_the_task(purchase: Purchase, wallet: Wallet, monkeypatch) -> None:
     default_task_backend.clear()
     with monkeypatch.context() as patch:
+        patch.setattr(webhooks, "record_and_settle", lambda *_: 1 / 0)
         patch.setattr(webhooks, "settle", lambda *_, **__: 1 / 0)
         deliver(charge_success(purchase))
     (retry,) = default_task_backend.results
@@ -151,6 +155,7 @@ def test_unrecorded_event_is_not_answered_200(purchase: Purchase, monkeypatch) -
     def down(*_: object, **__: object) -> None:
         raise OperationalError("database is locked")
 
+    monkeypatch.setattr(webhooks, "record_and_settle", down)
     monkeypatch.setattr(WebhookEvent, "save", down)
     answer = deliver(charge_success(purchase))
     assert (answer.status_code, answer.json()["error"]) == (503, "database_unavailable")
@@ -177,3 +182,22 @@ def test_source_address_can_be_checked_behind_a_proxy(purchase: Purchase, settin
     assert deliver(charge_success(purchase), HTTP_X_FORWARDED_FOR="52.31.139.75, 10.0.0.1").status_code == 403
     assert deliver(charge_success(purchase), HTTP_X_FORWARDED_FOR="10.0.0.1, 52.31.139.75").status_code == 200
     assert WebhookEvent.objects.get().source_ip == "52.31.139.75"
+
+
+def test_payment_in_a_wallet_with_spends_and_lots_keeps_the_order_of_use(purchase: Purchase, wallet: Wallet) -> None:
+    AIBillingService.grant(wallet, 10, reason="never expires")
+    AIBillingService.spend(wallet, 4)
+    deliver(charge_success(purchase))
+    assert WebhookEvent.objects.get().outcome == "completed"
+    assert_laws(wallet)
+    assert wallet.lots.get(source="granted").remaining == 6_000_000
+
+
+def test_payment_of_a_wallet_in_debt_pays_it_first(purchase: Purchase, wallet: Wallet, api: APIClient) -> None:
+    AIBillingService.grant(wallet, 1, reason="trial")
+    AIBillingService.reserve(wallet, 1).capture(31)
+    deliver(charge_success(purchase))
+    assert_laws(wallet)
+    assert (wallet.balance, wallet.debt) == (70_000_000, 0)
+    answer = api.get("/ai/api/credits/verify/", {"reference": purchase.reference}).json()
+    assert (answer["credits_added"], answer["new_balance"]) == (100, 70)
