@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PORT ?= 8000
 export SANDBOX_PORT ?= 8010
 
-.PHONY: demo test check format pins clean
+.PHONY: demo test check bench format pins clean
 
 demo: .venv/app
 	@$(BIN)/python manage.py demo
@@ -26,6 +26,10 @@ check: .venv/dev
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 	$(BIN)/pytest -q tests/docs
 
+# make bench ONLY=spend,hot  measures the rows whose names begin so; benchmarks/README.md has the rest.
+bench: .venv/bench
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only "$(ONLY)") $(if $(HISTORY),--history $(HISTORY))
+
 format: .venv/dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -35,6 +39,7 @@ PIN := uv pip compile pyproject.toml --universal --python-version 3.11 --generat
 pins:
 	$(PIN) --extra app --output-file requirements/app.txt
 	$(PIN) --extra app --group dev --constraints requirements/app.txt --output-file requirements/dev.txt
+	$(PIN) --extra app --group dev --group bench --constraints requirements/dev.txt --output-file requirements/bench.txt
 
 clean:
 	rm -rf .venv .demo db.sqlite3* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles
@@ -48,4 +53,8 @@ clean:
 .venv/dev: .venv/app requirements/dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/bench: .venv/dev requirements/bench.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@

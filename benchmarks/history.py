@@ -1,0 +1,34 @@
+"""A wallet with a long past beside a fresh one: what an operation costs must not depend on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from ai_features.models import Wallet
+from benchmarks import data, python_api
+from benchmarks.compare import Measure, Row, Yardstick
+from benchmarks.postgres import CLIENTS
+
+COST_MAX = {1: 1.2, CLIENTS: 1.4}
+"""By clients: how many times the cost on a fresh wallet."""
+
+Operation = Callable[[Sequence[Wallet], int], Measure]
+
+
+def rows(entries: int) -> Iterator[Row]:
+    old, fresh = data.make_wallets(2, "history")
+    data.add_history(old, entries)
+    for clients, cost_max in COST_MAX.items():
+        for name, operation in _OPERATIONS.items():
+            yardstick = Yardstick("fresh wallet", operation([fresh], clients), goal=1 / cost_max)
+            yield Row(f"history: {name}, {clients} clients", operation([old], clients), [yardstick])
+
+
+_OPERATIONS: dict[str, Operation] = {
+    "spend": lambda wallets, clients: python_api.threads(python_api.spend(wallets), clients),
+    "leased": lambda wallets, clients: python_api.threads(python_api.spend_leased(wallets), clients),
+    "spend_many": lambda wallets, clients: python_api.threads(python_api.spend_many(wallets), clients),
+    "reserve + capture": lambda wallets, clients: python_api.threads(python_api.reserve_and_capture(wallets), clients),
+    "settle a webhook": python_api.settle,
+    "balance": lambda wallets, clients: python_api.threads(python_api.balance(wallets), clients),
+}
