@@ -41,12 +41,13 @@ def _rows(server: Postgres, arguments: Namespace) -> Iterator[Row]:
     # Django must be set up before its models are imported.
     from django.core.management import call_command  # noqa: PLC0415
 
-    from benchmarks import data, history, python_api, sqlite  # noqa: PLC0415
+    from benchmarks import data, history, http, python_api, sqlite  # noqa: PLC0415
 
     call_command("migrate", verbosity=0)
     wallets = data.make_wallets(WALLETS, "buyer")
     groups = (
         lambda: python_api.rows(server, wallets),
+        lambda: http.rows(server, wallets),
         lambda: history.rows(arguments.history),
         sqlite.rows,
     )

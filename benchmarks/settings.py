@@ -5,7 +5,7 @@ import os
 
 # What a developer keeps in .env must not reach a measurement.
 os.environ.update(PAYSTACK_SECRET_KEY="", PAYSTACK_BASE_URL="http://127.0.0.1:9", SECRET_KEY="", DEBUG="false")
-os.environ.update(HTTPS="false", PROXY_COUNT="0", CURRENCY="GHS", SUPPORT_EMAIL="", LOG_LEVEL="WARNING")
+os.environ.update(HTTPS="false", PROXY_COUNT="0", CURRENCY="GHS", SUPPORT_EMAIL="", LOG_LEVEL="ERROR")
 os.environ["DATABASE_URL"] = f"sqlite:///{os.environ.get('BENCH_SQLITE', 'unused')}"
 
 from app.settings import *  # noqa: F403

@@ -1,0 +1,166 @@
+"""The JSON API on granian, 2 workers, driven by wrk with 16 connections."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from socket import socket
+
+from django.db import connections
+
+from ai_features.models import Purchase, PurchaseStatus, Wallet
+from benchmarks import data
+from benchmarks.compare import Measure, Row, Yardstick
+from benchmarks.postgres import CLIENTS, Postgres
+
+WORKERS = 2
+STARTS_WITHIN_SECONDS = 30
+WARM_UP_SECONDS = 2
+SETTLED_A_SECOND_MAX = 4000
+
+SPEND = "/ai/api/credits/spend/"
+BALANCE = "/ai/api/credits/balance/"
+WEBHOOK = "/ai/api/webhooks/paystack/"
+
+_REPLAY = Path(__file__).with_name("replay.lua")
+_PRODUCT = [
+    "-m",
+    "granian",
+    "--interface",
+    "wsgi",
+    "--workers",
+    str(WORKERS),
+    "--blocking-threads",
+    "8",
+    "--no-ws",
+    "--log-level",
+    "error",
+]
+_SERVICE = ["-m", "uvicorn", "--workers", str(WORKERS), "--log-level", "warning", "--no-access-log"]
+
+
+def rows(server: Postgres, wallets: Sequence[Wallet]) -> Iterator[Row]:
+    """Servers run for as long as the rows are asked for."""
+    if shutil.which("wrk") is None:
+        print("wrk is not installed (apt-get install wrk); the rows over HTTP are left out.", file=sys.stderr)
+        return
+    tokens = data.make_tokens(list(wallets))
+    spends = [
+        _request("POST", SPEND, b'{"credits": 0.5, "feature": "chat"}', _authorization(token)) for token in tokens
+    ]
+    balances = [_request("GET", BALANCE, b"", _authorization(token)) for token in tokens]
+    connections.close_all()
+    with _serving([*_PRODUCT, "app.wsgi:application"]) as product, _serving([*_SERVICE, _APP]) as service:
+        for name, requests, pgbench_goal, service_goal in (
+            ("http: spend", spends, 0.40, 0.8),
+            ("http: spend, hot wallet", spends[:1], 0.35, None),
+            ("http: balance", balances, 0.40, None),
+        ):
+            yardsticks = [
+                Yardstick("pgbench", server.pgbench, pgbench_goal),
+                Yardstick("Starlette + asyncpg", _replayed(service, requests), service_goal),
+            ]
+            yield Row(name, _replayed(product, requests), yardsticks)
+        yield Row("http: webhook", _settled(product, wallets), [Yardstick("pgbench", server.pgbench, 0.35)])
+
+
+_APP = "benchmarks.starlette_service:app"
+
+
+def _authorization(token: str) -> dict[str, str]:
+    return {"Authorization": f"Token {token}"}
+
+
+def _request(method: str, path: str, body: bytes, headers: dict[str, str]) -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", *(f"{name}: {value}" for name, value in headers.items())]
+    if body:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def _replayed(port: int, requests: Sequence[bytes]) -> Measure:
+    def measure(seconds: float) -> float:
+        with _file_of(requests) as file:
+            _wrk(port, file, "random", WARM_UP_SECONDS)
+            return _wrk(port, file, "random", seconds)
+
+    return measure
+
+
+def _settled(port: int, wallets: Sequence[Wallet]) -> Measure:
+    def measure(seconds: float) -> float:
+        bodies = data.make_purchases(list(wallets), round(seconds * SETTLED_A_SECOND_MAX))
+        requests = [_request("POST", WEBHOOK, body, {"x-paystack-signature": data.sign(body)}) for body in bodies]
+        completed = Purchase.objects.filter(status=PurchaseStatus.COMPLETED)
+        before = completed.count()
+        with _file_of(requests) as file:
+            rate = _wrk(port, file, "in-order", seconds)
+        done = completed.count() - before
+        if done < rate * seconds * 0.99 or done == len(bodies):
+            raise RuntimeError(f"{rate:,.0f} webhooks a second were answered, but only {done} of them settled.")
+        return rate
+
+    return measure
+
+
+@contextmanager
+def _file_of(requests: Sequence[bytes]) -> Iterator[Path]:
+    with tempfile.NamedTemporaryFile(prefix="ai-credits-bench-") as file:
+        for request in requests:
+            file.write(b"%d\n%s" % (len(request), request))
+        file.flush()
+        yield Path(file.name)
+
+
+def _wrk(port: int, requests: Path, order: str, seconds: float) -> float:
+    """Answers a second. Raises RuntimeError unless all of them were good."""
+    command = ["wrk", "--threads=1", f"--connections={CLIENTS}", f"--duration={max(1, round(seconds))}s"]
+    command += [f"--script={_REPLAY}", f"http://127.0.0.1:{port}", "--", str(requests), order]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = re.search(r"RESULT (\d+) (\d+) (\d+) (\d+)", output)
+    assert found is not None, output
+    answers, microseconds, failed, _slowest = (int(number) for number in found.groups())
+    if failed:
+        raise RuntimeError(f"{failed} of {answers} requests failed.\n{output}")
+    return answers / microseconds * 1_000_000
+
+
+@contextmanager
+def _serving(arguments: list[str]) -> Iterator[int]:
+    """The port of a server that answers, until the block ends."""
+    with socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, *arguments, "--host", "127.0.0.1", "--port", str(port)]
+    child = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": "."})
+    try:
+        _wait_for(f"http://127.0.0.1:{port}{BALANCE}")
+        yield port
+    finally:
+        child.terminate()
+        child.wait(timeout=10)
+
+
+def _wait_for(address: str) -> None:
+    """Any answer will do; without a token it is a 401."""
+    give_up_at = time.monotonic() + STARTS_WITHIN_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.2)
