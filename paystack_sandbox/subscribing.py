@@ -181,7 +181,7 @@ def _ms(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-# Events
+# Views
 
 
 def subscription_fields(subscription: Subscription) -> dict[str, Any]:
@@ -220,6 +220,34 @@ def event_view(sandbox: "Sandbox", subscription: Subscription) -> dict[str, Any]
         "most_recent_invoice": None,
         "createdAt": iso(subscription.created_at),
         "created_at": iso(subscription.created_at),
+    }
+
+
+def short_view(sandbox: "Sandbox", row: Subscription) -> dict[str, Any]:
+    """With numbers for customer and plan: `data` of create, and a plan's list."""
+    invoice = open_invoice(sandbox, row)
+    return {
+        "customer": row.customer_id,
+        "plan": row.plan_id,
+        "integration": row.integration_id,
+        "domain": sandbox.state.integration(row.integration_id).domain,
+        "start": row.created_at // 1000,
+        "status": row.status,
+        "quantity": 1,
+        "amount": row.amount,
+        "authorization": authorization_view(sandbox, row),
+        "invoice_limit": row.invoice_limit,
+        "split_code": None,
+        "subscription_code": row.code,
+        "email_token": row.email_token,
+        "id": row.id,
+        "cancelledAt": iso(row.cancelled_at),
+        "createdAt": iso(row.created_at),
+        "updatedAt": iso(row.updated_at),
+        "cron_expression": row.cron_expression,
+        "next_payment_date": iso(row.next_payment_at),
+        "easy_cron_id": None,
+        "open_invoice": invoice.code if invoice else None,
     }
 
 

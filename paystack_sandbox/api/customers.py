@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from paystack_sandbox import identifying
+from paystack_sandbox import identifying, subscribing
 from paystack_sandbox.api.call import Answer, Call
 from paystack_sandbox.api.fields import read_email, read_metadata, read_text, require_text
 from paystack_sandbox.api.lists import Filters, list_answer
@@ -60,7 +60,7 @@ def fetch(call: Call) -> Answer:
     data = {
         **_with_lists(customer, call.integration),
         "transactions": [list_view(row, call.integration, settings) for row in transactions],
-        "subscriptions": [{"subscription_code": row.code, "status": row.status, "id": row.id} for row in subscriptions],
+        "subscriptions": [subscribing.short_view(call.sandbox, row) for row in subscriptions],
         "authorizations": [json.loads(row.data) for row in authorizations],
         "created_at": iso(customer.created_at),
         "updated_at": iso(customer.updated_at or customer.created_at),

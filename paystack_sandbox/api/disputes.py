@@ -11,6 +11,7 @@ from paystack_sandbox.api.lists import Filters, list_answer
 from paystack_sandbox.api.pages import read_id
 from paystack_sandbox.clock import iso
 from paystack_sandbox.errors import PaystackError
+from paystack_sandbox.present import customer_view
 from paystack_sandbox.records import Dispute
 from paystack_sandbox.state import Transaction
 
@@ -54,9 +55,7 @@ def of_transaction(call: Call) -> Answer:
     if found is None:
         raise PaystackError("dispute_not_found")
     row = _transaction(call, found)
-    data = _view(call, found)
-    del data["customer"]
-    data |= {
+    data = _view(call, found) | {
         "merchant_transaction_reference": row.reference,
         "integration": call.integration.id,
         "created_by": row.customer_id,
@@ -186,6 +185,9 @@ def _resolved_view(call: Call, dispute: Dispute, message: str, evidence: int | N
         "createdAt": iso(dispute.created_at),
         "updatedAt": iso(dispute.updated_at),
         "dueAt": iso(dispute.due_at),
+        "customer": customer_view(row),
+        "history": json.loads(dispute.history),
+        "messages": json.loads(dispute.messages),
         "message": {
             "dispute": dispute.id,
             "sender": last["sender"],

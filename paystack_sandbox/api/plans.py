@@ -14,7 +14,6 @@ from paystack_sandbox.api.fields import (
 )
 from paystack_sandbox.api.lists import Filters, list_answer
 from paystack_sandbox.api.pages import read_id
-from paystack_sandbox.api.subscriptions import short_view
 from paystack_sandbox.clock import iso
 from paystack_sandbox.errors import PaystackError
 from paystack_sandbox.records import Plan, Subscription
@@ -154,7 +153,7 @@ def _fields(plan: Plan, domain: str) -> dict[str, Any]:
 def _list_view(call: Call, plan: Plan) -> dict[str, Any]:
     rows = _subscriptions(call, plan)
     return {
-        "subscriptions": [short_view(call, row) for row in rows[:_SHOWN]],
+        "subscriptions": [subscribing.short_view(call.sandbox, row) for row in rows[:_SHOWN]],
         "pages": [],
         **_fields(plan, call.integration.domain),
         "description": plan.description,

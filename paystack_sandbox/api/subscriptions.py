@@ -31,7 +31,12 @@ def create(call: Call) -> Answer:
             raise PaystackError("subscription_duplicate")
         row = subscribing.subscribe(sandbox, plan, customer.id, saved.id, next_payment_at=first_payment_at)
     # Customer, plan and authorization are numbers here (OpenAPI document, seen).
-    data = {**short_view(call, row), "authorization": saved.id, "metadata": None, "open_invoice": None}
+    data = {
+        **subscribing.short_view(call.sandbox, row),
+        "authorization": saved.id,
+        "metadata": None,
+        "open_invoice": None,
+    }
     return Answer("Subscription successfully created", data)
 
 
@@ -51,7 +56,7 @@ def fetch(call: Call) -> Answer:
     data = {
         **_list_view(call, row),
         "cancelledAt": iso(row.cancelled_at),
-        "invoices": [_invoice(invoice) for invoice in invoices],
+        "invoices": [_invoice(call, row, invoice) for invoice in invoices],
         "invoices_history": [],
     }
     return Answer("Subscription retrieved successfully", data)
@@ -171,39 +176,11 @@ def _card_update(call: Call, row: Subscription) -> Transaction:
     )
 
 
-def short_view(call: Call, row: Subscription) -> dict[str, Any]:
-    """With numbers for customer and plan: `data` of create, and a plan's list."""
-    invoice = subscribing.open_invoice(call.sandbox, row)
-    return {
-        "customer": row.customer_id,
-        "plan": row.plan_id,
-        "integration": row.integration_id,
-        "domain": call.integration.domain,
-        "start": row.created_at // 1000,
-        "status": row.status,
-        "quantity": 1,
-        "amount": row.amount,
-        "authorization": subscribing.authorization_view(call.sandbox, row),
-        "invoice_limit": row.invoice_limit,
-        "split_code": None,
-        "subscription_code": row.code,
-        "email_token": row.email_token,
-        "id": row.id,
-        "cancelledAt": iso(row.cancelled_at),
-        "createdAt": iso(row.created_at),
-        "updatedAt": iso(row.updated_at),
-        "cron_expression": row.cron_expression,
-        "next_payment_date": iso(row.next_payment_at),
-        "easy_cron_id": None,
-        "open_invoice": invoice.code if invoice else None,
-    }
-
-
 def _list_view(call: Call, row: Subscription) -> dict[str, Any]:
     plan = call.sandbox.state.get(Plan, row.plan_id)
     newest = call.sandbox.state.find(Invoice, "subscription_id = ? ORDER BY id DESC", row.id)
     return {
-        **short_view(call, row),
+        **subscribing.short_view(call.sandbox, row),
         "plan": {
             **plan_object(plan),
             "domain": call.integration.domain,
@@ -213,20 +190,33 @@ def _list_view(call: Call, row: Subscription) -> dict[str, Any]:
         },
         "customer": subscribing.customer_view(call.sandbox, row),
         "payments_count": row.payments_count,
-        "most_recent_invoice": _invoice(newest) if newest else None,
+        "most_recent_invoice": _invoice(call, row, newest) if newest else None,
         "metadata": None,
     }
 
 
-def _invoice(invoice: Invoice) -> dict[str, Any]:
+def _invoice(call: Call, row: Subscription, invoice: Invoice) -> dict[str, Any]:
+    """Whatever it belongs to is a number here."""
+    ahead_ms = call.sandbox.settings.invoice_days_ahead * 24 * 3600 * 1000
     return {
-        "id": invoice.id,
+        "subscription": row.id,
+        "integration": invoice.integration_id,
+        "domain": call.integration.domain,
         "invoice_code": invoice.code,
+        "customer": row.customer_id,
+        "transaction": invoice.transaction_id,
         "amount": invoice.amount,
-        "status": invoice.status,
-        "paid": invoice.paid_at is not None,
-        "paid_at": iso(invoice.paid_at),
         "period_start": iso(invoice.period_start),
         "period_end": iso(invoice.period_end),
+        "status": invoice.status,
+        "paid": invoice.paid_at is not None,
+        "retries": int(invoice.transaction_id is not None),
+        "authorization": row.authorization_id,
+        "paid_at": iso(invoice.paid_at),
+        "next_notification": iso(invoice.period_end - ahead_ms),
+        "notification_flag": None,
+        "description": None,
+        "id": invoice.id,
         "createdAt": iso(invoice.created_at),
+        "updatedAt": iso(invoice.paid_at or invoice.created_at),
     }
