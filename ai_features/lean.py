@@ -25,6 +25,7 @@ from rest_framework.request import Request
 
 from ai_features import errors
 from ai_features.billing import balances
+from ai_features.billing.round_trip import fetch_all
 from ai_features.billing.spending import Caller
 from ai_features.billing.wallets import wallet_id_of
 from ai_features.conf import ai_credits
@@ -114,10 +115,7 @@ def _read_token(token: str, *, wants_balance: bool) -> tuple[Any, ...] | None:
     parameters: list[Any] = [hash_token(token)]
     if wants_balance:
         parameters.insert(0, connection.ops.adapt_datetimefield_value(timezone.now()))
-    with connection.cursor() as cursor:
-        cursor.execute(_token_sql(connection.vendor, wants_balance), parameters)
-        row: tuple[Any, ...] | None = cursor.fetchone()
-        return row
+    return next(iter(fetch_all(_token_sql(connection.vendor, wants_balance), parameters)), None)
 
 
 @cache

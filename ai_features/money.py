@@ -124,9 +124,8 @@ def to_micro(credits_: Decimal | int | str | float) -> int:
 
 def to_credits(micro: int) -> Decimal:
     """Micro-credits to credits, without trailing zeros but with one place: Decimal("145.5"), Decimal("100.0")."""
-    whole = Decimal(micro).scaleb(-6)
-    shortest = whole.normalize()
-    return whole.quantize(Decimal("0.1")) if shortest == shortest.to_integral_value() else shortest
+    tenths, rest = divmod(micro, MICRO // 10)
+    return Decimal(micro).scaleb(-6).normalize() if rest else Decimal(tenths).scaleb(-1)
 
 
 def tax_lines(price_minor: int, taxes: tuple[Tax, ...], currency: str) -> tuple[TaxLine, ...]:

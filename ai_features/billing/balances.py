@@ -16,6 +16,7 @@ from django.utils import timezone
 from ai_features.billing import lots
 from ai_features.billing.ledger import open_account
 from ai_features.billing.lots import LotLeft
+from ai_features.billing.round_trip import fetch_all
 from ai_features.money import to_credits
 
 LOTS_SHOWN = 20
@@ -61,9 +62,7 @@ def check(wallet_id: int, amount: int) -> Availability:
 def balance(wallet_id: int) -> Balance:
     """The wallet's, as it is now."""
     sql = f"SELECT {columns()} FROM ai_features_wallet AS wallet WHERE wallet.id = %s"  # noqa: S608  our own words
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [_moment(timezone.now()), wallet_id])
-        row = cursor.fetchone()
+    (row,) = fetch_all(sql, [_moment(timezone.now()), wallet_id])
     return balance_of(row)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -44,7 +45,10 @@ def refused(wallet_id: int) -> None:
 def default_low_balance() -> int | None:
     """Micro-credits."""
     low = ai_credits().low_balance
-    return None if low is None else to_micro(low)
+    return None if low is None else _micro(low)
+
+
+_micro = cache(to_micro)
 
 
 def tell_of_expiring_credits() -> int:

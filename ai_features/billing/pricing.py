@@ -88,14 +88,8 @@ def _price_of(feature: str, prices: Prices) -> FeaturePrice:
 
 
 def _check(use: Use) -> None:
-    problems = {}
     if len(use.feature) > FEATURE_LONGEST or not use.feature.isprintable():
-        problems["feature"] = [f"At most {FEATURE_LONGEST} printable characters."]
-    for name in ("units", "tokens_in", "tokens_out"):
-        value = getattr(use, name)
-        if value is not None and (
-            isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= QUANTITY_MAX
-        ):
-            problems[name] = [f"A whole number from 0 to {QUANTITY_MAX}."]
-    if problems:
-        raise InvalidRequest(fields=problems)
+        raise InvalidRequest(fields={"feature": [f"At most {FEATURE_LONGEST} printable characters."]})
+    for name, value in (("units", use.units or 0), ("tokens_in", use.tokens_in), ("tokens_out", use.tokens_out)):
+        if type(value) is not int or not 0 <= value <= QUANTITY_MAX:
+            raise InvalidRequest(fields={name: [f"A whole number from 0 to {QUANTITY_MAX}."]})

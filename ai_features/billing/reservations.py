@@ -82,7 +82,9 @@ def reserve(
     """Raises InsufficientCredits, SpendingCapReached, IdempotencyConflict, or a RequestRefused."""
     ttl = checked_ttl(ttl_seconds)
     checked_key(key)
-    request = {"operation": "reserve", **use.request, **({} if ttl_seconds is None else {"ttl_seconds": ttl_seconds})}
+    request = {} if key is None else {"operation": "reserve", **use.request}
+    if key is not None and ttl_seconds is not None:
+        request["ttl_seconds"] = ttl_seconds
     try:
         charge = charge_for(use, caller, None)
     except RequestRefused:
@@ -99,7 +101,7 @@ def reserve(
 
 
 def _reserve_exactly(operation: Operation, ttl: timedelta, use: Use, caller: Caller) -> Reserved:
-    request = operation.request or {}
+    request = operation.request
     try:
         with open_account(operation.wallet_id) as account:
             answer = account.earlier_answer(operation.key, request)
@@ -136,7 +138,7 @@ def capture(
     """
     checked_key(key)
     _check_id(reservation_id)
-    request = {"operation": "capture", "reservation": reservation_id, **use.request}
+    request = {} if key is None else {"operation": "capture", "reservation": reservation_id, **use.request}
     try:
         charge = charge_for(use, caller, metadata)
     except RequestRefused:
@@ -153,7 +155,7 @@ def capture(
 
 def _capture_exactly(operation: Operation) -> Captured:
     assert operation.reservation_id is not None
-    request = operation.request or {}
+    request = operation.request
     with open_account(operation.wallet_id) as account:
         reservation = account.reservation(operation.reservation_id)
         was_expired = reservation.status == ReservationStatus.EXPIRED

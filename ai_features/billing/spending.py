@@ -45,7 +45,7 @@ class Caller:
 
 def spend(wallet_id: int, use: Use, caller: Caller, *, key: str | None, metadata: dict[str, Any] | None) -> Spent:
     """One entry. Raises InsufficientCredits, SpendingCapReached, IdempotencyConflict, or a RequestRefused."""
-    request = {"operation": "spend", **use.request}
+    request = {} if key is None else {"operation": "spend", **use.request}
     paid, total = _spend(wallet_id, [use], caller, key, request, metadata)
     return Spent(paid.ids[0], to_credits(total), to_credits(paid.balance))
 
@@ -54,7 +54,7 @@ def spend_many(wallet_id: int, uses: Sequence[Use], caller: Caller, *, key: str 
     """An entry for each, all or none, in one commit. Raises as `spend`."""
     if not 0 < len(uses) <= AT_ONCE_MAX:
         raise InvalidRequest(fields={"uses": [f"1 to {AT_ONCE_MAX} at once."]})
-    request = {"operation": "spend_many", "uses": [use.request for use in uses]}
+    request = {} if key is None else {"operation": "spend_many", "uses": [use.request for use in uses]}
     paid, total = _spend(wallet_id, uses, caller, key, request, None)
     return SpentMany(tuple(paid.ids), to_credits(total), to_credits(paid.balance))
 
@@ -97,7 +97,7 @@ def _spend(
 def _spend_exactly(operation: Operation) -> tuple[Applied, int]:
     try:
         with open_account(operation.wallet_id) as account:
-            answer = account.earlier_answer(operation.key, operation.request or {})
+            answer = account.earlier_answer(operation.key, operation.request)
             if answer is not None:
                 return _replayed(answer)
             before = account.available
@@ -105,7 +105,7 @@ def _spend_exactly(operation: Operation) -> tuple[Applied, int]:
             paid = Applied(
                 [entry.pk for entry in entries], account.wallet.balance, account.available, account.wallet.low_balance
             )
-            account.remember(operation.key, operation.request or {}, {"ids": paid.ids, "balance": paid.balance})
+            account.remember(operation.key, operation.request, {"ids": paid.ids, "balance": paid.balance})
     except InsufficientCredits:
         notices.refused(operation.wallet_id)
         raise

@@ -12,16 +12,17 @@ The laws hold as they do there, by the same lock order: wallets in id order, eac
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
-from django.db import connection, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.utils import timezone
 
 from ai_features.billing.ledger.accounts import Charge
+from ai_features.billing.round_trip import fetch_all
 
 _FUNCTIONS = [Path(__file__).with_name(name) for name in ("hot_path.sql", "settle.sql")]
 
@@ -38,7 +39,7 @@ class Operation:
     credits: int
     charges: Sequence[Charge] = ()
     key: str | None = None
-    request: dict[str, Any] | None = None
+    request: dict[str, Any] = field(default_factory=dict)
     reservation_id: int | None = None
     expires_at: datetime | None = None
     closes: bool = True
@@ -76,16 +77,16 @@ def apply(operations: Sequence[Operation], *, may_wait: bool = True) -> list[App
 
     Commits, unless the caller has a transaction open.
     """
-    if connection.vendor != "postgresql":
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor != "postgresql":
         return [_spend_on_sqlite(operation) if operation.op == "spend" else None for operation in operations]
     # Wallets in id order; the sort keeps the order of arrival within one.
     numbered = sorted(enumerate(operations), key=lambda pair: pair[1].wallet_id)
     outcomes: list[Applied | Busy | None] = [None] * len(operations)
     rows = orjson.dumps([_as_row(number, operation) for number, operation in numbered]).decode()
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT * FROM ai_features_apply(%s::json, %s, %s)", [rows, timezone.now(), may_wait])
-        for number, ids, balance, available, low_balance in cursor.fetchall():
-            outcomes[number] = BUSY if balance is None else Applied(ids, balance, available, low_balance)
+    answer = fetch_all("SELECT * FROM ai_features_apply(%s::json, %s, %s)", [rows, timezone.now(), may_wait])
+    for number, ids, balance, available, low_balance in answer:
+        outcomes[number] = BUSY if balance is None else Applied(ids, balance, available, low_balance)
     return outcomes
 
 
@@ -103,10 +104,9 @@ def settle(delivery: dict[str, Any], body: bytes) -> tuple[int, bool] | None:
     """
     if connection.vendor != "postgresql":
         return None
-    with connection.cursor() as cursor:
-        rows = orjson.dumps(delivery).decode()
-        cursor.execute("SELECT * FROM ai_features_settle(%s::json, %s, %s)", [rows, body, timezone.now()])
-        event_id, is_settled = cursor.fetchone()
+    rows = orjson.dumps(delivery).decode()
+    answer = fetch_all("SELECT * FROM ai_features_settle(%s::json, %s, %s)", [rows, body, timezone.now()])
+    ((event_id, is_settled),) = answer
     return event_id, is_settled
 
 
