@@ -132,7 +132,7 @@ def _start_date(call: Call, plan: Plan) -> int:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
-        return max(int(moment.timestamp() * 1000), sandbox.clock.now_ms())
+        return max(int(moment.astimezone(UTC).timestamp() * 1000), sandbox.clock.now_ms())
     except (ValueError, OverflowError) as error:
         raise PaystackError("bad_value", '"start_date" must be a valid date') from error
 

@@ -162,6 +162,7 @@ def test_expiring_cards_are_told_at_the_start_of_the_month(
         ({"customer": "CUS_nope"}, 404, "Customer email is invalid for your test domain."),
         ({"authorization": "AUTH_nope"}, 400, "Authorization specified is invalid or does not belong to customer"),
         ({"start_date": "15/01/2027"}, 400, '"start_date" must be a valid date'),
+        ({"start_date": "9999-12-31T23:59:59-10:00"}, 400, '"start_date" must be a valid date'),
     ],
 )
 def test_refusals(client: httpx2.Client, plan: dict, saved_card: str, body: dict, status: int, message: str) -> None:
