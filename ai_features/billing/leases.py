@@ -7,6 +7,7 @@ that dies leaves a reservation that expires by itself: its buyer has paid for wh
 from __future__ import annotations
 
 import threading
+import time
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -47,16 +48,16 @@ class Lease:
         self._pending_micro = 0
         self._left = 0
         self._reserved: Reserved | None = None
-        self._write_at = timezone.now()
+        self._write_at = 0.0
 
     def spend(
         self, credits_: pricing.Credits | None = None, *, metadata: dict[str, Any] | None = None, **use: Any
     ) -> None:
         """Charge one call, by credits or by a feature's price. Raises InsufficientCredits or a RequestRefused."""
-        asked = Use(credits_, **{"feature": self._feature, **use})
-        charge = charge_for(asked, self._caller, metadata, self._prices)
+        use.setdefault("feature", self._feature)
+        charge = charge_for(Use(credits_, **use), self._caller, metadata, self._prices)
         with self._guard:
-            if timezone.now() >= self._write_at or len(self._pending) >= WRITE_EVERY_CALLS:
+            if time.time() >= self._write_at or len(self._pending) >= WRITE_EVERY_CALLS:
                 self._write(closes=False)
             if charge.amount > self._left:
                 self._reserve_for(charge.amount)
@@ -92,7 +93,7 @@ class Lease:
         except InsufficientCredits:
             self._reserved = self._reserve(amount)
         self._left = to_micro(self._reserved.credits)
-        self._write_at = timezone.now() + self._ttl / 3
+        self._write_at = time.time() + self._ttl.total_seconds() / 3
 
     def _reserve(self, micro: int) -> Reserved:
         use = Use(to_credits(micro), feature=self._feature)
@@ -111,7 +112,7 @@ class Lease:
             still_open = self._reserved.expires_at > timezone.now()
             if still_open:
                 self._reserved.renew(int(self._ttl.total_seconds()))
-        self._write_at = timezone.now() + self._ttl / 3
+        self._write_at = time.time() + self._ttl.total_seconds() / 3
         if not still_open:
             self._reserved, self._left = None, 0
 
