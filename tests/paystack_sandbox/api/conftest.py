@@ -5,10 +5,25 @@ import httpx2
 import pytest
 
 from paystack_sandbox import PaystackSandbox, Settings
+from tests.paystack_sandbox.api.openapi import operation_of, unexplained
 from tests.paystack_sandbox.conftest import Start
 
 Post = Callable[..., Any]
 CARD = {"number": "4084084084084081", "cvv": "408", "expiry": "12/60"}
+
+
+@pytest.fixture
+def client(client: httpx2.Client) -> httpx2.Client:
+    """As everywhere, but every answer it gets is held to the OpenAPI document."""
+    client.event_hooks = {"response": [as_documented]}
+    return client
+
+
+def as_documented(response: httpx2.Response) -> None:
+    operation = operation_of(response.request.method, response.request.url.path)
+    if response.is_success and operation is not None:
+        response.read()
+        assert unexplained(operation, response.status_code, response.json()) == []
 
 
 @pytest.fixture
@@ -44,5 +59,6 @@ def client_of(currency: str, settings: Settings | None = None) -> Iterator[httpx
     with PaystackSandbox(currencies=(currency,), settings=settings) as sandbox:
         headers = {"Authorization": "Bearer sk_test_sandbox"}
         with httpx2.Client(base_url=sandbox.url, headers=headers, trust_env=False) as client:
+            client.event_hooks = {"response": [as_documented]}
             client.sandbox = sandbox  # type: ignore[attr-defined]
             yield client

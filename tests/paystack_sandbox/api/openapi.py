@@ -7,9 +7,14 @@ Descriptions and examples are left out, references put in their places, `nullabl
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from jsonschema import Draft7Validator
+from jsonschema.exceptions import ValidationError
+
+from paystack_sandbox.api.deviations import DEVIATIONS
 from paystack_sandbox.api.operations import ROUTES
 
 DATA = Path(__file__).parents[1] / "data" / "openapi-answers.json"
@@ -17,6 +22,10 @@ ORIGINAL = Path(__file__).parents[4] / "shared" / "paystack" / "openapi" / "pays
 SOURCE = "github.com/PaystackOSS/openapi, dist/paystack.yaml, commit 9678dea (2025-10-24), version 1.0.0, MIT"
 _KEPT = ("type", "required", "enum", "format")
 _OF = ("allOf", "anyOf", "oneOf")
+
+
+DOCUMENT: dict[str, dict[str, Any]] = json.loads(DATA.read_text(encoding="utf-8"))["answers"] if DATA.exists() else {}
+Difference = tuple[str, str, Any]
 
 
 def addresses(path: str) -> str:
@@ -69,6 +78,43 @@ def _simple(node: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
         if "enum" in schema:
             schema["enum"] = [*schema["enum"], None]
     return schema
+
+
+def compare(operation: str, status: int, body: Any) -> Iterator[Difference]:
+    """(operation, place, value) of each thing the document doesn't say."""
+    schemas = DOCUMENT[operation]
+    if str(status) not in schemas:
+        yield operation, f"status {status}", status
+    schema = schemas.get(str(status), next(iter(schemas.values())))
+    for error in Draft7Validator(schema).iter_errors(body):
+        yield operation, place_of(error), error.instance
+
+
+def place_of(error: ValidationError) -> str:
+    steps = ["[]" if isinstance(step, int) else str(step) for step in error.absolute_path]
+    if error.validator == "required" and error.instance != {}:
+        steps.append(error.message.split("'")[1])
+    return ".".join(steps)
+
+
+def unexplained(operation: str, status: int, body: Any) -> list[str]:
+    """The differences that no row of the table allows."""
+    return [
+        f"{operation} {place}: {json.dumps(value)[:80]}"
+        for operation, place, value in compare(operation, status, body)
+        if not any(row.covers(operation, place, value) for row in DEVIATIONS)
+    ]
+
+
+def operation_of(method: str, path: str) -> str | None:
+    """Which operation of the document a request went to; the first that fits, as in the sandbox's own table."""
+    for route in ROUTES:
+        pattern = re.sub(r"\{[^}]+:path\}", ".+", route.path)
+        pattern = re.sub(r"\{[^}]+\}", "[^/]+", pattern)
+        if route.method == method and re.fullmatch(pattern, path):
+            operation = f"{method} {addresses(route.path)}"
+            return operation if operation in DOCUMENT else None
+    return None
 
 
 def main(path: str) -> None:

@@ -67,6 +67,9 @@ def transactions(visit: Tour) -> None:
     code = paid["authorization"]["authorization_code"]
     visit("POST", "/transaction/charge_authorization", **AMA, authorization_code=code)
     visit("POST", "/transaction/partial_debit", **AMA, authorization_code=code, currency="GHS")
+    for asks in (True, False):
+        httpx2.put(f"{visit.sandbox.url}/_sandbox/authorizations/{code}", json={"asks_approval": asks})
+        visit("POST", "/transaction/charge_authorization", **AMA, authorization_code=code)
     visit("GET", "/transaction/verify/{}", paid["reference"])
     visit("GET", "/transaction")
     visit("GET", "/transaction?use_cursor=true")
@@ -135,6 +138,7 @@ def disputes(visit: Tour) -> None:
         for row in (first, second)
     ]
     visit("GET", "/dispute")
+    visit("GET", "/dispute?use_cursor=true")
     visit("GET", "/dispute/{}", raised[0])
     visit("GET", "/dispute/transaction/{}", first["id"])
     visit("GET", "/dispute/export")
