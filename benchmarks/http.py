@@ -77,6 +77,19 @@ def rows(server: Postgres, wallets: Sequence[Wallet]) -> Iterator[Row]:
 _APP = "benchmarks.starlette_service:app"
 
 
+def spend_request(token: str) -> bytes:
+    return _request("POST", SPEND, b'{"credits": 0.5, "feature": "chat"}', _authorization(token))
+
+
+def one_connection(request: bytes, seconds: float) -> float:
+    """Answers a second of one worker to one client: one over it is how long an answer takes."""
+    command = [*_PRODUCT, "--workers", "1", "app.wsgi:application"]
+    connections.close_all()
+    with _serving(command) as port, _file_of([request]) as file:
+        _wrk(port, file, "random", WARM_UP_SECONDS, clients=1)
+        return _wrk(port, file, "random", seconds, clients=1)
+
+
 def _authorization(token: str) -> dict[str, str]:
     return {"Authorization": f"Token {token}"}
 
@@ -122,9 +135,9 @@ def _file_of(requests: Sequence[bytes]) -> Iterator[Path]:
         yield Path(file.name)
 
 
-def _wrk(port: int, requests: Path, order: str, seconds: float) -> float:
+def _wrk(port: int, requests: Path, order: str, seconds: float, clients: int = CLIENTS) -> float:
     """Answers a second. Raises RuntimeError unless all of them were good."""
-    command = ["wrk", "--threads=1", f"--connections={CLIENTS}", f"--duration={max(1, round(seconds))}s"]
+    command = ["wrk", "--threads=1", f"--connections={clients}", f"--duration={max(1, round(seconds))}s"]
     command += [f"--script={_REPLAY}", f"http://127.0.0.1:{port}", "--", str(requests), order]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = re.search(r"RESULT (\d+) (\d+) (\d+) (\d+)", output)

@@ -36,6 +36,7 @@ MakeClient = Callable[[Random], Client]
 
 class Barrier(Protocol):
     def wait(self) -> int: ...
+    def abort(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,29 +48,32 @@ class _Run:
 
 def in_threads(make: MakeClient, clients: int, seconds: float) -> float:
     """Operations a second of so many threads of this process."""
-    barrier = threading.Barrier(clients)
-    with ThreadPoolExecutor(clients) as pool:
-        futures = [pool.submit(_drive, make, number, barrier, seconds) for number in range(clients)]
-        return _rate([future.result() for future in futures])
+    return _rate(_threads(make, range(clients), threading.Barrier(clients), seconds))
 
 
-def in_processes(make: MakeClient, clients: int, seconds: float) -> float:
-    """The same of so many processes with one thread each."""
+def in_processes(make: MakeClient, processes: int, threads: int, seconds: float) -> float:
+    """The same of so many processes with so many threads each."""
     connections.close_all()
     forks = multiprocessing.get_context("fork")
-    barrier, results = forks.Barrier(clients), forks.SimpleQueue()
+    barrier, results = forks.Barrier(processes * threads), forks.SimpleQueue()
 
-    def run(number: int) -> None:
-        results.put(_drive(make, number, barrier, seconds))
+    def run(first: int) -> None:
+        results.put(_threads(make, range(first, first + threads), barrier, seconds))
 
-    children = [forks.Process(target=run, args=(number,)) for number in range(clients)]
+    children = [forks.Process(target=run, args=(number * threads,)) for number in range(processes)]
     for child in children:
         child.start()
     for child in children:
         child.join()
         if child.exitcode:
             raise RuntimeError(f"A client process ended with exit status {child.exitcode}.")
-    return _rate([results.get() for _ in children])
+    return _rate([one for _ in children for one in results.get()])
+
+
+def _threads(make: MakeClient, numbers: range, barrier: Barrier, seconds: float) -> list[_Run]:
+    with ThreadPoolExecutor(len(numbers)) as pool:
+        futures = [pool.submit(_drive, make, number, barrier, seconds) for number in numbers]
+        return [future.result() for future in futures]
 
 
 def _drive(make: MakeClient, number: int, barrier: Barrier, seconds: float) -> _Run:
@@ -82,8 +86,7 @@ def _drive(make: MakeClient, number: int, barrier: Barrier, seconds: float) -> _
         client.finish()
         return _Run(operations, started_at, time.perf_counter())
     except BaseException:
-        if isinstance(barrier, threading.Barrier):
-            barrier.abort()
+        barrier.abort()
         raise
     finally:
         connection.close()
