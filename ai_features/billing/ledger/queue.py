@@ -10,7 +10,6 @@ The common line never waits for a wallet that another transaction holds; calls o
 from __future__ import annotations
 
 import threading
-import time
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, OperationalError, connections
 
@@ -20,8 +19,6 @@ from ai_features.billing.ledger.hot_path import Applied, Busy, Operation
 LONGEST = 128
 IN_A_ROW = 8
 """Batches that one caller carries out, its own the first, before another takes over."""
-GATHER_SECONDS = 0.0003
-"""After a shared batch those who were in it are back in a moment; waiting for them makes the next one fuller."""
 
 
 def apply(operation: Operation) -> Applied | None:
@@ -85,8 +82,6 @@ class Line:
                 for call in batch:
                     if call is not leader:
                         call.woken.release()
-            if len(batch) > 1:
-                time.sleep(GATHER_SECONDS)
             batch = self._take()
             if not batch:
                 return
