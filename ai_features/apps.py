@@ -8,10 +8,14 @@ class AIFeaturesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from ai_features import checks  # noqa: F401, PLC0415  registers the system checks
-        from ai_features.billing.ledger import hot_path  # noqa: PLC0415  models load after apps
-        from ai_features.models import defaults, triggers  # noqa: PLC0415  models load after apps
+        # Here, because models load after apps; `checks` registers itself.
+        from ai_features import checks, lean  # noqa: F401, PLC0415
+        from ai_features.billing import balances  # noqa: PLC0415
+        from ai_features.billing.ledger import hot_path  # noqa: PLC0415
+        from ai_features.models import defaults, triggers  # noqa: PLC0415
 
         post_migrate.connect(triggers.install, sender=self)
         post_migrate.connect(hot_path.install, sender=self)
+        post_migrate.connect(balances.install, sender=self)
+        post_migrate.connect(lean.install, sender=self)
         post_migrate.connect(defaults.create_packages, sender=self)

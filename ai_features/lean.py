@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import RequestDataTooBig
-from django.db import connection
+from django.db import connection, connections
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
 from knox.crypto import hash_token
@@ -24,7 +24,6 @@ from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 
 from ai_features import errors
-from ai_features.billing import balances
 from ai_features.billing.round_trip import fetch_all
 from ai_features.billing.spending import Caller
 from ai_features.billing.wallets import wallet_id_of
@@ -104,29 +103,54 @@ def _asker(request: HttpRequest, *, wants_balance: bool) -> Asker | None:
     row = _read_token(token, wants_balance=wants_balance) if token.isascii() and token.isalnum() else None
     if row is None:
         return None
-    user_id, is_active, expiry, wallet_id, *balance_row = row
-    if not is_active or wallet_id is None or (expiry is not None and balances.as_moment(expiry) < timezone.now()):
+    user_id, wallet_id, *balance_row = row
+    if wallet_id is None:
         return None
-    caller = Caller(user_id, token[: CONSTANTS.TOKEN_KEY_LENGTH])
+    caller = Caller(get_user_model()._meta.pk.to_python(user_id), token[: CONSTANTS.TOKEN_KEY_LENGTH])
     return Asker(wallet_id, caller, data, request.META.get("HTTP_IDEMPOTENCY_KEY"), tuple(balance_row) or None)
 
 
 def _read_token(token: str, *, wants_balance: bool) -> tuple[Any, ...] | None:
-    parameters: list[Any] = [hash_token(token)]
-    if wants_balance:
-        parameters.insert(0, connection.ops.adapt_datetimefield_value(timezone.now()))
-    return next(iter(fetch_all(_token_sql(connection.vendor, wants_balance), parameters)), None)
+    """User and wallet of a token in force, in one indexed read, and the wallet's balance in the same; None for another.
+
+    Knox has its own way of doing this, with a read for each step.
+    """
+    digest, now = hash_token(token), timezone.now()
+    if connection.vendor != "postgresql":
+        moment = connection.ops.adapt_datetimefield_value(now)
+        return next(iter(fetch_all(_select(digest="%s", now="%s"), [digest, moment])), None)
+    more = "LEFT JOIN LATERAL ai_features_balance(a.wallet_id, %s) AS b ON true" if wants_balance else ""
+    parameters = [digest, now, now] if wants_balance else [digest, now]
+    return next(iter(fetch_all(f"SELECT * FROM ai_features_asker(%s, %s) AS a {more}", parameters)), None)  # noqa: S608
+
+
+def install(*, using: str = "default", **_: Any) -> None:
+    """Create or replace the function that reads a token on PostgreSQL, where its plan stays cached; after `migrate`."""
+    database = connections[using]
+    if database.vendor == "postgresql" and "ai_features_wallet" in database.introspection.table_names():
+        with database.cursor() as cursor:
+            cursor.execute(_FUNCTION.format(select=_select(digest="digest", now="now")))
+
+
+_FUNCTION = """
+DROP FUNCTION IF EXISTS ai_features_asker;
+CREATE FUNCTION ai_features_asker(digest text, now timestamptz)
+RETURNS TABLE (user_id text, wallet_id bigint)
+LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_variable
+BEGIN RETURN QUERY {select}; END $$
+"""
 
 
 @cache
-def _token_sql(vendor: str, wants_balance: bool) -> str:
-    """Token, user and wallet in one indexed read; the names of the first two are the host's to choose."""
+def _select(*, digest: str, now: str) -> str:
+    """The names of the tables of tokens and users are the host's to choose."""
     token, user = get_token_model()._meta, get_user_model()._meta
     quote = connection.ops.quote_name
     pk, tokens, users = quote(str(user.pk.column)), quote(token.db_table), quote(user.db_table)
-    more = f", {balances.columns()}" if wants_balance else ""
-    is_active = "u.is_active" if any(field.column == "is_active" for field in user.concrete_fields) else "true"
-    return f"""SELECT u.{pk}, {is_active}, t.expiry, wallet.id{more} FROM {tokens} AS t
-      JOIN {users} AS u ON u.{pk} = t.user_id
-      LEFT JOIN ai_features_wallet AS wallet ON wallet.user_id = u.{pk}
-     WHERE t.digest = %s"""  # noqa: S608  names of tables only
+    is_active = "AND u.is_active" if any(field.column == "is_active" for field in user.concrete_fields) else ""
+    return f"""
+        SELECT CAST(u.{pk} AS text), w.id FROM {tokens} AS t
+          JOIN {users} AS u ON u.{pk} = t.user_id {is_active}
+          LEFT JOIN ai_features_wallet AS w ON w.user_id = u.{pk}
+         WHERE t.digest = {digest} AND (t.expiry IS NULL OR t.expiry >= {now})"""  # noqa: S608  names of tables only

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any
 
 import orjson
-from django.db import connection
+from django.db import connection, connections
 from django.utils import timezone
 
 from ai_features.billing import lots
@@ -61,29 +61,53 @@ def check(wallet_id: int, amount: int) -> Availability:
 
 def balance(wallet_id: int) -> Balance:
     """The wallet's, as it is now."""
-    sql = f"SELECT {columns()} FROM ai_features_wallet AS wallet WHERE wallet.id = %s"  # noqa: S608  our own words
-    (row,) = fetch_all(sql, [_moment(timezone.now()), wallet_id])
+    now = timezone.now()
+    if connection.vendor == "postgresql":
+        (row,) = fetch_all("SELECT * FROM ai_features_balance(%s, %s)", [wallet_id, now])
+    else:
+        moment = connection.ops.adapt_datetimefield_value(now)
+        (row,) = fetch_all(_select(connection.vendor, now="%s", wallet="%s"), [moment, moment, wallet_id])
     return balance_of(row)
 
 
-def columns() -> str:
-    """What `balance_of` needs, of a table named `wallet`; the first parameter is the present moment."""
-    rows = "json_agg(json_build_array" if connection.vendor == "postgresql" else "json_group_array(json_array"
-    return f"""wallet.id, wallet.balance, wallet.held, wallet.debt, wallet.unallocated, wallet.next_expiry_at,
-        EXISTS (SELECT 1 FROM ai_features_reservation AS r
-                 WHERE r.wallet_id = wallet.id AND r.status = 'open' AND r.expires_at <= %s),
-        CASE WHEN wallet.next_expiry_at IS NOT NULL THEN (
-          SELECT {rows}(l.id, l.remaining, l.expires_at, l.is_purchased)) FROM (
-            SELECT id, remaining, expires_at, source = 'purchased' AS is_purchased FROM ai_features_lot
-             WHERE wallet_id = wallet.id AND remaining > 0 AND expires_at >= wallet.next_expiry_at
-             ORDER BY expires_at, source = 'purchased', id LIMIT {LOTS_SHOWN}) AS l) END"""  # noqa: S608
+def install(*, using: str = "default", **_: Any) -> None:
+    """Create or replace the function that reads a balance on PostgreSQL, with a cached plan; after `migrate`."""
+    database = connections[using]
+    if database.vendor == "postgresql" and "ai_features_wallet" in database.introspection.table_names():
+        with database.cursor() as cursor:
+            cursor.execute(_FUNCTION.format(select=_select("postgresql", now="now", wallet="wallet_id")))
+
+
+_FUNCTION = """
+CREATE OR REPLACE FUNCTION ai_features_balance(wallet_id bigint, now timestamptz)
+RETURNS TABLE (id bigint, balance bigint, held bigint, debt bigint, unallocated bigint, is_due boolean, lots json)
+LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_variable
+BEGIN RETURN QUERY {select}; END $$
+"""
+
+
+def _select(vendor: str, *, now: str, wallet: str) -> str:
+    """What `balance_of` needs: the wallet, whether anything is past its time, and the next lots to expire."""
+    rows = "json_agg(json_build_array" if vendor == "postgresql" else "json_group_array(json_array"
+    return f"""
+        SELECT w.id, w.balance, w.held, w.debt, w.unallocated,
+          coalesce(w.next_expiry_at <= {now}, false) OR EXISTS (
+            SELECT 1 FROM ai_features_reservation AS r
+             WHERE r.wallet_id = w.id AND r.status = 'open' AND r.expires_at <= {now}),
+          CASE WHEN w.next_expiry_at IS NOT NULL THEN (
+            SELECT {rows}(l.id, l.remaining, l.expires_at, l.is_purchased)) FROM (
+              SELECT t.id, t.remaining, t.expires_at, t.source = 'purchased' AS is_purchased
+                FROM ai_features_lot AS t
+               WHERE t.wallet_id = w.id AND t.remaining > 0 AND t.expires_at >= w.next_expiry_at
+               ORDER BY t.expires_at, t.source = 'purchased', t.id LIMIT {LOTS_SHOWN}) AS l) END
+        FROM ai_features_wallet AS w WHERE w.id = {wallet}"""  # noqa: S608  our own words
 
 
 def balance_of(row: Sequence[Any]) -> Balance:
-    """The balance from a row of `columns`; where something has fallen due, from the rows once that is done."""
-    wallet_id, micro, held, debt, unallocated, next_expiry_at, has_due_reservations, found = row
+    """The balance from such a row; where something has fallen due, from the rows once that is done."""
+    wallet_id, micro, held, debt, unallocated, is_due, found = row
     first = sorted(_lots(found), key=lots.order_of_use)
-    is_due = has_due_reservations or (next_expiry_at is not None and as_moment(next_expiry_at) <= timezone.now())
     if is_due or (unallocated > sum(lot.remaining for lot in first) > 0 and len(first) == LOTS_SHOWN):
         with open_account(wallet_id) as account:
             account.allocate()
@@ -105,13 +129,9 @@ def balance_of(row: Sequence[Any]) -> Balance:
 def _lots(found: Any) -> list[LotLeft]:
     """SQLite gives JSON as text, and leaves out the zone, which is UTC."""
     rows = orjson.loads(found) if isinstance(found, str) else found or []
-    return [LotLeft(pk, left, as_moment(at), bool(is_purchased)) for pk, left, at, is_purchased in rows]
+    return [LotLeft(pk, left, _as_moment(at), bool(is_purchased)) for pk, left, at, is_purchased in rows]
 
 
-def as_moment(value: datetime | str) -> datetime:
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+def _as_moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _moment(value: datetime) -> Any:
-    return connection.ops.adapt_datetimefield_value(value)
