@@ -140,9 +140,9 @@ def _wrk(port: int, requests: Path, order: str, seconds: float, clients: int = C
     command = ["wrk", "--threads=1", f"--connections={clients}", f"--duration={max(1, round(seconds))}s"]
     command += [f"--script={_REPLAY}", f"http://127.0.0.1:{port}", "--", str(requests), order]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    found = re.search(r"RESULT (\d+) (\d+) (\d+) (\d+)", output)
+    found = re.search(r"RESULT (\d+) (\d+) (\d+)", output)
     assert found is not None, output
-    answers, microseconds, failed, _slowest = (int(number) for number in found.groups())
+    answers, microseconds, failed = (int(number) for number in found.groups())
     if failed:
         raise RuntimeError(f"{failed} of {answers} requests failed.\n{output}")
     return answers / microseconds * 1_000_000

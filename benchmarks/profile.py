@@ -29,7 +29,7 @@ WARM_UP = 300
 SECONDS = 5
 
 LAYERS = {
-    "ai_features.views.SpendView.dispatch": "the view's own lines",
+    "ai_features.lean.TokenRequestsFirst._at_once": "address resolved, the view's own lines",
     "ai_features.lean._asker": "header and body read, JSON parsed",
     "ai_features.lean._read_token": "token hashed, row made of the answer",
     "ai_features.lean.fetch_all": "PostgreSQL: token, user and wallet, there and back",
@@ -39,7 +39,7 @@ LAYERS = {
     "ai_features.billing.ledger.hot_path.fetch_all": "PostgreSQL: the spend, durable, there and back",
     "ai_features.lean.json_response": "answer written as JSON",
 }
-REST = "Django: handler, middleware, URL"
+REST = "Django: handler, request, response, the middleware before"
 
 
 class Clock:

@@ -22,10 +22,7 @@ from starlette.routing import Route
 
 CONNECTIONS = 8
 
-_ASKER = """
-SELECT u.id, u.is_active, t.expiry, w.id AS wallet_id FROM knox_authtoken AS t
-  JOIN auth_user AS u ON u.id = t.user_id JOIN ai_features_wallet AS w ON w.user_id = u.id WHERE t.digest = $1
-"""
+_ASKER = "SELECT user_id, wallet_id FROM ai_features_asker($1, $2)"
 _BALANCE = """
 SELECT w.balance, w.held, w.debt FROM knox_authtoken AS t
   JOIN ai_features_wallet AS w ON w.user_id = t.user_id WHERE t.digest = $1 AND t.expiry > now()
@@ -51,8 +48,8 @@ async def spend(request: Request) -> Response:
     asked = orjson.loads(await request.body())
     now = datetime.now(UTC)
     async with request.app.state.pool.acquire() as database:
-        asker = await database.fetchrow(_ASKER, _digest(request))
-        if asker is None or not asker["is_active"] or asker["expiry"] < now:
+        asker = await database.fetchrow(_ASKER, _digest(request), now)
+        if asker is None or asker["wallet_id"] is None:
             return _answer({"error": "not_authenticated"}, 401)
         micro = round(asked["credits"] * 1_000_000)
         operation = {
@@ -61,7 +58,7 @@ async def spend(request: Request) -> Response:
             "w": asker["wallet_id"],
             "c": micro,
             "f": asked["feature"],
-            "m": asker["id"],
+            "m": int(asker["user_id"]),
         }
         spent = await database.fetchrow(_SPEND, orjson.dumps([operation]).decode(), now)
     if spent is None:
