@@ -6,6 +6,7 @@ table for a later change of its columns.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.db import connections
@@ -44,6 +45,12 @@ def create_statements(vendor: str) -> list[str]:
             return [_POSTGRESQL_FUNCTION, *(s for table in FROZEN_COLUMNS for s in _postgresql(table))]
         case _:
             raise NotImplementedError(f"AI credits need PostgreSQL or SQLite, not {vendor}.")
+
+
+def names(vendor: str) -> set[str]:
+    """Of all triggers that should be there."""
+    found = (re.search(r"(\w+) BEFORE ", statement) for statement in create_statements(vendor))
+    return {match[1] for match in found if match}
 
 
 def drop_statements(vendor: str) -> list[str]:
