@@ -5,12 +5,15 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 
 from ai_features.billing import AIBillingService
-from ai_features.models import Wallet, WebhookEvent, triggers
+from ai_features.models import FeaturePrice, IdempotencyKey, Wallet, WebhookEvent, triggers
 
 
 @pytest.fixture
 def rows(wallet: Wallet) -> Wallet:
-    AIBillingService.grant(wallet, 10, reason="trial")
+    AIBillingService.grant(wallet, 10, reason="trial", idempotency_key="k")
+    AIBillingService.spend(wallet, 1, metadata={"prompt": "private"})
+    AIBillingService.reserve(wallet, 1)
+    AIBillingService.set_cap(wallet, "feature", "chat", "day", 5)
     WebhookEvent.of(b'{"event":"charge.success"}').save()
     return wallet
 
@@ -25,7 +28,12 @@ def attack(sql: str) -> None:
     [
         "UPDATE ai_features_ledgerentry SET amount = 1",
         "UPDATE ai_features_ledgerentry SET reason = 'x'",
+        "UPDATE ai_features_ledgerentry SET wallet_id = wallet_id",
+        "UPDATE ai_features_ledgerentry SET metadata = '{}'",
+        "UPDATE ai_features_ledgerentry SET metadata = NULL, amount = 1",
         "DELETE FROM ai_features_ledgerentry",
+        "UPDATE ai_features_idempotencykey SET answer = '{}'",
+        "DELETE FROM ai_features_idempotencykey",
         "UPDATE ai_features_webhookevent SET body = ''",
         "UPDATE ai_features_webhookevent SET body_sha256 = ''",
         "DELETE FROM ai_features_webhookevent",
@@ -49,6 +57,9 @@ def test_webhook_event_may_change_what_became_of_it(rows: Wallet) -> None:
         "held = balance + 1",
         "debt = -1",
         "unallocated = -1",
+        "overdue = -1",
+        "overdue = held + 1",
+        "debt = 9200000000000000000",
         "user_id = NULL",
         "team = 'both'",
     ],
@@ -62,6 +73,33 @@ def test_wallet_refuses(rows: Wallet, change: str) -> None:
 def test_lot_refuses(rows: Wallet, change: str) -> None:
     with pytest.raises(DatabaseError):
         attack(f"UPDATE ai_features_lot SET {change}")
+
+
+def test_metadata_may_be_emptied_and_nothing_else(rows: Wallet) -> None:
+    attack("UPDATE ai_features_ledgerentry SET metadata = NULL")
+    assert not rows.entries.exclude(metadata=None).exists()
+
+
+@pytest.mark.parametrize("change", ["credits = -1", "captured = -1", "overdue = -1", "overdue = credits + 1"])
+def test_reservation_refuses(rows: Wallet, change: str) -> None:
+    with pytest.raises(DatabaseError):
+        attack(f"UPDATE ai_features_reservation SET {change}")
+
+
+@pytest.mark.parametrize("column", ["used", '"limit"'])
+def test_cap_refuses_less_than_nothing(rows: Wallet, column: str) -> None:
+    with pytest.raises(DatabaseError):
+        attack(f"UPDATE ai_features_spendingcap SET {column} = -1")
+
+
+def test_feature_price_must_cost_something(db: None) -> None:
+    with pytest.raises(DatabaseError):
+        FeaturePrice.objects.create(code="free")
+
+
+def test_key_is_used_once_in_a_wallet(rows: Wallet) -> None:
+    with pytest.raises(DatabaseError):
+        IdempotencyKey.objects.create(wallet=rows, key="k", request={}, answer={})
 
 
 def test_triggers_come_back_after_migrate(rows: Wallet) -> None:
