@@ -121,9 +121,9 @@ def test_taken_port_is_named(demo: Demo) -> None:
     assert "is taken. Choose another: make demo PORT=" in done.stderr
 
 
-def test_ctrl_c_stops_every_process(demo: Demo) -> None:
+def test_ctrl_c_stops_every_process(demo: Demo, tmp_path: Path) -> None:
     os.killpg(demo.process.pid, signal.SIGINT)
-    assert demo.process.wait(timeout=20) == 0
+    assert demo.process.wait(timeout=20) == 0, (tmp_path / "log.txt").read_text()
     give_up_at = time.monotonic() + 10
     while is_alive(demo.process.pid):
         assert time.monotonic() < give_up_at
