@@ -9,12 +9,14 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import send_mail
 from django.db import transaction
-from django.db.models import Min, Sum
+from django.db.models import Min, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_tasks import task
 
 from ai_features.billing import usage
+from ai_features.billing.ledger import open_account
+from ai_features.billing.rehearsal import rehearsal
 from ai_features.conf import ai_credits
 from ai_features.models import Lot, Notice, NoticeKind, Wallet
 from ai_features.money import to_credits, to_micro
@@ -51,19 +53,20 @@ def default_low_balance() -> int | None:
 _micro = cache(to_micro)
 
 
-def tell_of_expiring_credits() -> int:
+def tell_of_expiring_credits(*, dry_run: bool = False) -> int:
     """Once for each wallet with lots that expire within the notice time; returns how many were told. Safe to repeat."""
     now = timezone.now()
     ahead = timedelta(days=ai_credits().expiry_notice_days)
     soon = Lot.objects.filter(remaining__gt=0, expires_at__gt=now, expires_at__lte=now + ahead)
     told = Notice.objects.filter(kind=NoticeKind.EXPIRING, day__gt=now.date() - ahead).values("wallet")
-    expiring = (
-        soon.exclude(wallet__in=told).values("wallet").annotate(credits=Sum("remaining"), expires_at=Min("expires_at"))
-    )
-    return sum(
-        tell(row["wallet"], NoticeKind.EXPIRING, credits=to_credits(row["credits"]), expires_at=row["expires_at"])
-        for row in expiring
-    )
+    wallets = soon.exclude(wallet__in=told).order_by().values_list("wallet_id", flat=True).distinct()
+    count = 0
+    for wallet_id in wallets:
+        with rehearsal(dry_run):
+            about = _expiring(soon.filter(wallet_id=wallet_id), wallet_id)
+        if about is not None:
+            count += dry_run or tell(wallet_id, NoticeKind.EXPIRING, **about)
+    return count
 
 
 def tell(wallet_id: int, kind: NoticeKind, **about: Any) -> bool:
@@ -81,6 +84,14 @@ def tell(wallet_id: int, kind: NoticeKind, **about: Any) -> bool:
 @task()
 def send_notice(address: str, subject: str, text: str) -> None:
     send_mail(subject, text, settings.DEFAULT_FROM_EMAIL, [address])
+
+
+def _expiring(soon: QuerySet[Lot], wallet_id: int) -> dict[str, Any] | None:
+    """What of it is still there once the lots have paid for what was spent; None where nothing is."""
+    with open_account(wallet_id) as account:
+        account.allocate()
+    left = soon.aggregate(credits=Sum("remaining"), expires_at=Min("expires_at"))
+    return None if left["credits"] is None else {**left, "credits": to_credits(left["credits"])}
 
 
 def _low(wallet_id: int, available: int) -> dict[str, Any]:

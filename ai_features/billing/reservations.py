@@ -8,6 +8,7 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from ai_features.billing import notices, usage
@@ -203,13 +204,18 @@ def renew(wallet_id: int, reservation_id: int, ttl_seconds: int | None = None) -
     return reservation.expires_at
 
 
+def due() -> QuerySet[Reservation]:
+    """Those whose time has passed, and that nothing has ended yet."""
+    return Reservation.objects.filter(status=ReservationStatus.OPEN, expires_at__lte=timezone.now())
+
+
 def release_due(limit: int = 1000) -> int:
     """End the reservations whose time has passed, wallet by wallet; returns how many. Safe to repeat and to race."""
-    due = Reservation.objects.filter(status=ReservationStatus.OPEN, expires_at__lte=timezone.now())
+    ending = due()
     done = 0
-    while wallets := list(due.order_by().values_list("wallet_id", flat=True).distinct()[:limit]):
+    while wallets := list(ending.order_by().values_list("wallet_id", flat=True).distinct()[:limit]):
         for wallet_id in wallets:
-            done += due.filter(wallet_id=wallet_id).count()
+            done += ending.filter(wallet_id=wallet_id).count()
             with open_account(wallet_id):
                 pass
     return done

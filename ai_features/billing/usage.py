@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Subquery
+from django.db.models import Exists, F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django_tasks import task
@@ -107,11 +107,15 @@ def roll_up_task(wallet_id: int) -> None:
 
 
 def roll_up_all() -> int:
-    """Every wallet that has entries past its mark; returns how many those were. Safe to repeat."""
+    """Every wallet that is behind; returns how many those were. Safe to repeat."""
+    return sum(1 for wallet_id in behind().values_list("pk", flat=True).iterator() if roll_up(wallet_id))
+
+
+def behind() -> QuerySet[Wallet]:
+    """The wallets that have entries past their mark."""
     entries = LedgerEntry.objects.filter(wallet=OuterRef("pk"), id__gt=Coalesce(OuterRef("mark"), 0))
     mark = UsageMark.objects.filter(wallet=OuterRef("pk")).values("entry_id")
-    behind = Wallet.objects.annotate(mark=Subquery(mark)).filter(Exists(entries)).values_list("pk", flat=True)
-    return sum(1 for wallet_id in behind.iterator() if roll_up(wallet_id))
+    return Wallet.objects.annotate(mark=Subquery(mark)).filter(Exists(entries))
 
 
 def roll_up(wallet_id: int) -> int:

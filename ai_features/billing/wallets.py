@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.utils.module_loading import import_string
 
@@ -33,6 +34,13 @@ def wallet_id_of(owner: Owner) -> int:
         return wallet_of(owner).pk
     found = Wallet.objects.filter(user_id=owner.pk).values_list("pk", flat=True).first()
     return wallet_of(owner).pk if found is None else found
+
+
+def owners_called(name: str) -> list[Owner]:
+    """The user with this log-in name, and the key of the team that has a wallet under it: none, one, or both."""
+    users = get_user_model()._default_manager.filter(**{get_user_model().USERNAME_FIELD: name})
+    teams = Wallet.objects.filter(team=name).values_list("team", flat=True)
+    return [*users, *(str(team) for team in teams)]
 
 
 def _team_of(user: AbstractBaseUser) -> str | None:
