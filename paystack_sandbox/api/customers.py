@@ -134,9 +134,18 @@ def _fields(call: Call) -> dict[str, Any]:
     """The columns the body sets; what it leaves out stays."""
     fields: dict[str, Any] = {name: read_text(call.body, name) for name in _NAMES if name in call.body}
     if "metadata" in call.body:
-        metadata = read_metadata(call.body["metadata"], stringify=False)
-        fields["metadata"] = None if metadata == "" else json.dumps(metadata)
+        fields["metadata"] = _metadata(call.body["metadata"])
     return fields
+
+
+def _metadata(value: Any) -> str | None:
+    """An object, also as JSON text: what Paystack says to anything else nobody has written down."""
+    metadata = read_metadata(value, stringify=False)
+    if metadata == "":
+        return None
+    if not isinstance(metadata, dict):
+        raise PaystackError("bad_value", '"metadata" must be an object')
+    return json.dumps(metadata)
 
 
 def customer_object(customer: Customer, integration: Integration) -> dict[str, Any]:

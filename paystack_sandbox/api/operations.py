@@ -77,7 +77,12 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/charge/{reference:path}", charges.check, "documented sample"),
     Route("POST", "/capitec-pay/requery/{reference}", charges.requery_capitec, "documented sample"),
     Route("GET", "/capitec-pay/requery/{reference}", charges.requery_capitec, "documented sample"),
-    Route("POST", "/customer", customers.create, "documented sample; a second time with the same email is unconfirmed"),
+    Route(
+        "POST",
+        "/customer",
+        customers.create,
+        "documented sample; a second time with the same email, and metadata that is no object, are unconfirmed",
+    ),
     Route("GET", "/customer", customers.list_customers, "documented sample"),
     Route("POST", "/customer/set_risk_action", customers.set_risk_action, "documented sample"),
     Route(

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 
 import httpx2
 import pytest
@@ -31,6 +32,15 @@ def test_create_and_fetch_by_code_email_and_in_any_case(client: httpx2.Client) -
         found = client.get(f"/customer/{path}").json()
         assert found["message"] == "Customer retrieved"
         assert (found["data"]["first_name"], found["data"]["metadata"]) == ("Kofi", {"shop": 7})
+
+
+@pytest.mark.parametrize("metadata", [8000, 1.5, True, "8000", "plain", "[1]", [1]])
+def test_metadata_that_is_no_object_is_refused(client: httpx2.Client, metadata: Any) -> None:
+    code = create(client, metadata='{"shop": 7}')["customer_code"]
+    for method, path in (("POST", "/customer"), ("PUT", f"/customer/{code}")):
+        answer = client.request(method, path, json={"email": "kofi@example.com", "metadata": metadata})
+        assert (answer.status_code, answer.json()["message"]) == (400, '"metadata" must be an object')
+    assert client.get(f"/customer/{code}").json()["data"]["metadata"] == {"shop": 7}
 
 
 def test_the_same_email_is_the_same_customer(client: httpx2.Client) -> None:
