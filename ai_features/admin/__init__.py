@@ -1,0 +1,8 @@
+"""What staff sees. Money rows are read-only here as everywhere: staff edits packages and grants credits.
+
+A module for each model; importing this package registers them all.
+"""
+
+from ai_features.admin import ledger, packages, purchases, wallets, webhooks
+
+__all__ = ["ledger", "packages", "purchases", "wallets", "webhooks"]

@@ -1,0 +1,52 @@
+"""How rows are shown: credits and money in columns, and pages that nobody edits."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.db.models import Model
+from django.http import HttpRequest
+
+from ai_features.money import to_credits, to_major
+
+USER_SEARCH = f"user__{get_user_model().USERNAME_FIELD}"
+
+
+def credits_of(field: str, description: Any, *, sortable: bool = True) -> Any:
+    """A read-only column that shows micro-credits as credits."""
+
+    @admin.display(description=description, ordering=field if sortable else None)
+    def column(_admin: object, row: Model) -> Decimal:
+        return to_credits(getattr(row, field))
+
+    return column
+
+
+def amount_of(field: str, description: Any) -> Any:
+    """A read-only column that shows a subunit amount with its currency."""
+
+    @admin.display(description=description, ordering=field)
+    def column(_admin: object, row: Any) -> str:
+        minor = getattr(row, field)
+        return "–" if minor is None else f"{row.currency} {to_major(minor)}"
+
+    return column
+
+
+class ReadOnlyAdmin(admin.ModelAdmin[Any]):
+    """Law 5 and its neighbours: looked at, never edited."""
+
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

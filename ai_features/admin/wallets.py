@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import URLPattern, path, reverse
+from django.utils.crypto import get_random_string
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ai_features.admin.showing import USER_SEARCH, ReadOnlyAdmin, credits_of
+from ai_features.billing import AIBillingService
+from ai_features.exceptions import AICreditsError
+from ai_features.models import Lot, Wallet
+from ai_features.money import to_credits
+
+
+class GrantForm(forms.Form):
+    """The key makes a double click one grant."""
+
+    user = forms.ModelChoiceField(get_user_model().objects.all(), label=gettext_lazy("User"))
+    credits = forms.DecimalField(
+        label=gettext_lazy("Credits"), max_digits=18, decimal_places=6, min_value=Decimal("0.000001")
+    )
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=200)
+    expires_at = forms.SplitDateTimeField(
+        label=gettext_lazy("Expires"),
+        required=False,
+        widget=admin.widgets.AdminSplitDateTime,
+        help_text=gettext_lazy("Empty: never."),
+    )
+    key = forms.CharField(max_length=100, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        user_field = Wallet._meta.get_field("user")
+        self.fields["user"].widget = AutocompleteSelect(user_field, admin.site)
+        self.fields["user"].widget.choices = self.fields["user"].choices  # type: ignore[attr-defined]
+
+
+class LotInline(admin.TabularInline[Lot, Wallet]):
+    model = Lot
+    fields = ("source", "amount_shown", "remaining_shown", "expires_at", "purchase", "created_at")
+    readonly_fields = fields
+    amount_shown = credits_of("amount", gettext_lazy("amount"))
+    remaining_shown = credits_of("remaining", gettext_lazy("remaining"))
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Lot]:
+        # A wallet collects used-up lots for ever; the page shows those that still matter.
+        return super().get_queryset(request).filter(remaining__gt=0).select_related("purchase").order_by("expires_at")
+
+
+class InDebtFilter(admin.SimpleListFilter):
+    title = gettext_lazy("debt")
+    parameter_name = "debt"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("yes", _("in debt"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Wallet]) -> QuerySet[Wallet]:
+        return queryset.filter(debt__gt=0) if self.value() == "yes" else queryset
+
+
+@admin.register(Wallet)
+class WalletAdmin(ReadOnlyAdmin):
+    list_display = ("__str__", "balance_shown", "held_shown", "debt_shown", "next_expiry_at", "created_at")
+    list_filter = (InDebtFilter, "created_at")
+    list_select_related = ("user",)
+    search_fields = (USER_SEARCH, "user__email", "team")
+    fields = ("user", "team", "balance_shown", "held_shown", "debt_shown", "next_expiry_at", "created_at")
+    inlines = (LotInline,)
+    change_list_template = "admin/ai_features/wallet/change_list.html"
+    balance_shown = credits_of("balance", gettext_lazy("balance"))
+    held_shown = credits_of("held", gettext_lazy("held"))
+    debt_shown = credits_of("debt", gettext_lazy("debt"))
+
+    def get_urls(self) -> list[URLPattern]:
+        grant = path("grant/", self.admin_site.admin_view(self.grant_view), name="ai_features_wallet_grant")
+        return [grant, *super().get_urls()]
+
+    def has_grant_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("ai_features.change_wallet")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        can_grant = {"can_grant": self.has_grant_permission(request)}
+        return super().changelist_view(request, {**(extra_context or {}), **can_grant})
+
+    def grant_view(self, request: HttpRequest) -> HttpResponse:
+        """Grant credits with a reason; the entry keeps who, when and why."""
+        if not self.has_grant_permission(request):
+            raise PermissionDenied
+        form = GrantForm(request.POST or None, initial={"user": request.GET.get("user"), "key": get_random_string(32)})
+        if form.is_valid() and self._grant(request, form):
+            return HttpResponseRedirect(reverse("admin:ai_features_wallet_changelist"))
+        context = {
+            **self.admin_site.each_context(request),
+            "form": form,
+            "title": _("Grant credits"),
+            "opts": self.opts,
+        }
+        return render(request, "admin/ai_features/wallet/grant.html", context)
+
+    def _grant(self, request: HttpRequest, form: GrantForm) -> bool:
+        given = form.cleaned_data
+        try:
+            entry = AIBillingService.grant(
+                given["user"],
+                given["credits"],
+                reason=given["reason"],
+                expires_at=given["expires_at"],
+                idempotency_key=f"admin-{given['key']}"[:100],
+                granted_by=request.user,  # type: ignore[arg-type]
+            )
+        except AICreditsError as error:
+            form.add_error(None, error.message)
+            return False
+        values = {"credits": to_credits(entry.amount), "user": given["user"]}
+        self.message_user(request, _("%(credits)s credits granted to %(user)s.") % values, messages.SUCCESS)
+        return True
