@@ -12,10 +12,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from paystack_sandbox import control, dashboard
+from paystack_sandbox import control
 from paystack_sandbox.api.endpoint import endpoint, json_response, not_in_sandbox
 from paystack_sandbox.api.operations import ROUTES
+from paystack_sandbox.apilog import Logged
 from paystack_sandbox.checkout.routes import routes as checkout_routes
+from paystack_sandbox.dashboard.routes import routes as dashboard_routes
 from paystack_sandbox.errors import NotInSandbox
 from paystack_sandbox.pages import STATIC_FOLDER
 from paystack_sandbox.sandbox import Sandbox
@@ -38,7 +40,7 @@ def create_app(sandbox: Sandbox) -> ASGIApp:
             *(Route(route.path, endpoint(route), methods=[route.method]) for route in ROUTES),
             *control.routes(),
             *checkout_routes(),
-            *dashboard.routes(),
+            *dashboard_routes(),
             Mount("/static", StaticFiles(directory=STATIC_FOLDER)),
         ],
         exception_handlers={HTTPException: _http_error, 500: _own_fault},
@@ -46,7 +48,7 @@ def create_app(sandbox: Sandbox) -> ASGIApp:
     )
     app.router.redirect_slashes = False
     app.state.sandbox = sandbox
-    return TidyPath(app)
+    return TidyPath(Logged(app, sandbox.log))
 
 
 class TidyPath:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from paystack_sandbox import back_office, charging, files, guard, timers
@@ -28,7 +28,7 @@ from paystack_sandbox.webhooks import NoWebhookUrl
 
 MAX_LISTED_WEBHOOKS = 1000
 OPERATIONS = frozenset(operation_name(route.method, route.path) for route in ROUTES)
-_UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
+UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 _EARLIER_ANSWERS = ("pin", "otp", "phone", "birthday", "bank_page")
 
 Handler = Callable[[Sandbox, Request], Awaitable[Response]]
@@ -44,9 +44,9 @@ class Refused(Exception):
 
 def controlled(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
-        if not guard.may_control(request) or guard.is_foreign_form(request):
-            message = "Control routes serve this machine only; start with --allow-remote-control to open them."
-            return json_response(403, {"status": False, "message": message})
+        refusal = guard.refusal(request)
+        if refusal is not None:
+            return json_response(403, {"status": False, "message": refusal})
         try:
             return await handler(request.app.state.sandbox, request)
         except Refused as error:
@@ -186,7 +186,6 @@ def webhook_view(row: Webhook, attempts: list[Attempt]) -> dict[str, Any]:
 
 
 async def redeliver(sandbox: Sandbox, request: Request) -> Response:
-    """Send again. A browser, which pressed the dashboard's button, goes back to the dashboard."""
     webhook_id = read_id(request.path_params["id"])
     row = sandbox.state.webhook(webhook_id) if webhook_id is not None else None
     if row is None:
@@ -195,8 +194,6 @@ async def redeliver(sandbox: Sandbox, request: Request) -> Response:
         sandbox.webhooks.send_again(row.id)
     except NoWebhookUrl as error:
         raise Refused(409, "There is no webhook URL: start with --webhook-url.") from error
-    if "text/html" in request.headers.get("accept", ""):
-        return RedirectResponse("/", 303)
     fresh = sandbox.state.webhook(row.id)
     assert fresh is not None
     return json_response(202, webhook_view(fresh, sandbox.state.attempts(row.id)))
@@ -241,12 +238,12 @@ def _clock_view(sandbox: Sandbox) -> dict[str, Any]:
 
 def _seconds_in(body: Mapping[str, Any]) -> float:
     parts = {"seconds": body["advance_seconds"]} if "advance_seconds" in body else body.get("advance")
-    if not isinstance(parts, dict) or not parts or set(parts) - set(_UNITS):
+    if not isinstance(parts, dict) or not parts or set(parts) - set(UNITS):
         raise Refused(422, 'Send {"advance_seconds": 60} or {"advance": {"hours": 1}} (days, minutes, seconds)')
     for value in parts.values():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 10**10:
             raise Refused(422, "The clock moves forward, by a number of seconds, minutes, hours or days.")
-    return float(sum(value * _UNITS[unit] for unit, value in parts.items()))
+    return float(sum(value * UNITS[unit] for unit, value in parts.items()))
 
 
 async def reset(sandbox: Sandbox, request: Request) -> Response:

@@ -33,3 +33,10 @@ _ENVIRONMENT.filters["money"] = display
 def page(template: str, status: int = 200, **values: Any) -> Response:
     text = _ENVIRONMENT.get_template(template).render(**values)
     return Response(text, status, _HEADERS, "text/html; charset=utf-8")
+
+
+def unframed(response: Response) -> Response:
+    """Not to be shown inside another site's page, nor to send its forms elsewhere."""
+    policy = response.headers.get("content-security-policy", _HEADERS["content-security-policy"])
+    response.headers["content-security-policy"] = f"{policy}; frame-ancestors 'none'; form-action 'self'"
+    return response

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2
 
+from paystack_sandbox.apilog import ApiLog
 from paystack_sandbox.clock import Clock
 from paystack_sandbox.faults import Dice, Faults, parse_faults
 from paystack_sandbox.money import CURRENCIES
@@ -43,6 +44,7 @@ class Sandbox:
         self.allow_remote_control = allow_remote_control
         self.seed = seed if seed is not None else random.SystemRandom().randrange(2**31)
         self.clock = Clock(state.load("clock_offset_ms") or 0)
+        self.log = ApiLog(self.clock)
         stored_faults = state.load("faults")
         faults = parse_faults(stored_faults, self.seed) if stored_faults else Faults(seed=self.seed)
         self.dice = Dice(faults, state.load("faults_since_ms") or 0)
@@ -58,6 +60,10 @@ class Sandbox:
             found = self.state.integration(self._integration_ids[secret_key])
             self._integrations[secret_key] = found
         return found
+
+    @property
+    def integrations(self) -> list[Integration]:
+        return [self.state.integration(one) for one in self._integration_ids.values()]
 
     @property
     def first_integration(self) -> Integration:
@@ -105,6 +111,7 @@ class Sandbox:
         """Empty: no transactions, no deliveries, no faults, the clock at real time."""
         self.webhooks.forget()
         self.state.clear()
+        self.log.clear()
         self.clock.reset()
         self.dice = Dice(Faults(seed=self.seed))
 

@@ -217,14 +217,18 @@ class Webhooks:
         state.update_webhook(webhook.id, next_attempt_at=due, retries=webhook.retries + 1)
 
 
-async def _post(client: httpx2.AsyncClient, url: str, body: bytes, signed: str) -> tuple[int, str]:
-    headers = {
+def request_headers(signed: str) -> dict[str, str]:
+    return {
         "content-type": "application/json",
         "accept": "application/json, text/plain, */*",
         "user-agent": "Paystack/2.0",
         "x-paystack-signature": signed,
     }
-    async with client.stream("POST", url, content=body, headers=headers, follow_redirects=False) as response:
+
+
+async def _post(client: httpx2.AsyncClient, url: str, body: bytes, signed: str) -> tuple[int, str]:
+    sending = client.stream("POST", url, content=body, headers=request_headers(signed), follow_redirects=False)
+    async with sending as response:
         received = b""
         async for chunk in response.aiter_bytes():
             received += chunk

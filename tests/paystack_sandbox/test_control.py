@@ -1,5 +1,4 @@
 import asyncio
-import re
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
@@ -145,7 +144,7 @@ def test_control_routes_serve_this_machine_only(address: str, allowed: bool, sta
 
     async def statuses() -> list[int]:
         transport = httpx2.ASGITransport(app=app, client=(address, 40000))
-        async with httpx2.AsyncClient(transport=transport, base_url="http://sandbox") as client:
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return [(await client.get(path)).status_code for path in ("/_sandbox/webhooks", "/", "/bank")]
 
     # In a thread: another test's browser may have left an event loop in this one.
@@ -155,18 +154,49 @@ def test_control_routes_serve_this_machine_only(address: str, allowed: bool, sta
 
 def test_pages_of_other_sites_can_not_control(payer: httpx2.Client) -> None:
     assert payer.post("/_sandbox/reset", headers={"origin": "https://evil.example"}).status_code == 403
-    assert payer.post("/_sandbox/reset", headers={"origin": "null"}).status_code == 403
+    for path in ("/_sandbox/reset", "/dashboard/clock"):
+        assert payer.post(path, headers={"origin": "null"}).status_code == 403
 
 
-def test_start_page_shows_and_sends_again(
-    start: Start, payer: httpx2.Client, paystack_sandbox: PaystackSandbox
-) -> None:
-    start(reference="still-open", email="a&b@example.com")
-    paystack_sandbox.pay(start(reference="all-paid")["reference"])
-    page = payer.get("/").text
-    assert len(re.findall(r'href="/checkout/', page)) == 1
-    assert "all-paid" in page
-    assert "charge.success" in page
-    assert "a&amp;b@example.com" in page
-    pressed = payer.post("/_sandbox/webhooks/1/redeliver", headers={"accept": "text/html"})
-    assert pressed.status_code == 409
+def statuses_for(sandbox: Sandbox, method: str, headers: dict[str, str]) -> set[int]:
+    """Of a control route and the dashboard, for a client on this machine."""
+
+    async def statuses() -> set[int]:
+        transport = httpx2.ASGITransport(app=create_app(sandbox), client=("127.0.0.1", 40000))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:8010", headers=headers) as client:
+            paths = ("/_sandbox/clock", "/dashboard/clock")
+            return {(await client.request(method, path)).status_code for path in paths}
+
+    with ThreadPoolExecutor() as thread:
+        return thread.submit(asyncio.run, statuses()).result()
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8010", 200),
+        ("127.0.0.1:8010", 200),
+        ("[::1]:8010", 200),
+        ("paystack.localhost", 200),
+        ("pay.shop.example", 200),
+        ("evil.example:8010", 403),
+        ("localhost.evil.example", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("evil.example:80:80", 403),
+        ("[", 403),
+    ],
+)
+def test_names_that_others_can_point_here_do_not_control(host: str, status: int) -> None:
+    sandbox = Sandbox(State(), public_url="https://pay.shop.example")
+    assert statuses_for(sandbox, "GET", {"host": host}) == {status}
+
+
+def test_opened_sandbox_serves_any_name() -> None:
+    sandbox = Sandbox(State(), allow_remote_control=True)
+    assert statuses_for(sandbox, "GET", {"host": "paystack:8010"}) == {200}
+
+
+@pytest.mark.parametrize("origin", ["null", "", "https://evil.example", "file://"])
+def test_forms_of_other_sites_do_not_control(origin: str) -> None:
+    for sandbox in (Sandbox(State()), Sandbox(State(), allow_remote_control=True)):
+        assert statuses_for(sandbox, "POST", {"origin": origin}) == {403}
