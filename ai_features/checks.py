@@ -91,6 +91,9 @@ def _problems() -> Iterator[str]:
         yield "CUSTOM_CREDITS_PER_UNIT must be positive."
     if rules.credits_expire_days is not None and rules.credits_expire_days <= 0:
         yield "CREDITS_EXPIRE_DAYS must be positive, or None for credits that never expire."
+    for key in ("reconcile_every_seconds", "reconcile_requests_a_minute"):
+        if getattr(rules, key) <= 0:
+            yield f"{key.upper()} must be positive."
     if any(tax.rate < 0 for tax in rules.taxes):
         yield "A rate in TAXES is negative."
     if unknown := set(rules.payment_methods) - set(PAYMENT_METHODS):

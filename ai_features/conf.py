@@ -52,6 +52,12 @@ class AICredits:
     purchase_deadline_hours: int = 24
     """A purchase still undecided after this becomes `abandoned` (and is settled all the same if paid later)."""
 
+    reconcile_every_seconds: int = 60
+    """How often what is open is looked through; Paystack's own list is read every tenth time."""
+
+    reconcile_requests_a_minute: int = 60
+    """Reconciliation asks Paystack no more often than this; Paystack itself allows 100 with a test key."""
+
     payment_methods: tuple[str, ...] = PAYMENT_METHODS
     callback_hosts: tuple[str, ...] = ()
     """Hosts that `callback_url` may lead to, besides the one the request came to."""

@@ -141,6 +141,8 @@ AI_CREDITS = {
     "SUPPORT_EMAIL": env.str("SUPPORT_EMAIL", default=""),
     "CALLBACK_HOSTS": env.list("CALLBACK_HOSTS", default=[]),
     "PROXY_COUNT": env.int("PROXY_COUNT", default=0),
+    "RECONCILE_EVERY_SECONDS": env.int("RECONCILE_EVERY_SECONDS", default=60),
+    "RECONCILE_REQUESTS_A_MINUTE": env.int("RECONCILE_REQUESTS_A_MINUTE", default=60),
 }
 
 LOGGING = {

@@ -3,6 +3,6 @@
 A module for each model; importing this package registers them all.
 """
 
-from ai_features.admin import ledger, packages, purchases, wallets, webhooks
+from ai_features.admin import ledger, packages, purchases, reconciliation, wallets, webhooks
 
-__all__ = ["ledger", "packages", "purchases", "wallets", "webhooks"]
+__all__ = ["ledger", "packages", "purchases", "reconciliation", "wallets", "webhooks"]

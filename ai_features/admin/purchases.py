@@ -41,6 +41,11 @@ class PurchaseAdmin(ReadOnlyAdmin):
         ),
         (
             gettext_lazy("Checkout"),
-            {"fields": ("payment_method", "authorization_url", "idempotency_key", "created_at", "completed_at")},
+            {
+                "fields": (
+                    *("payment_method", "authorization_url", "idempotency_key", "created_at", "completed_at"),
+                    *("checks", "next_check_at"),
+                )
+            },
         ),
     )

@@ -22,6 +22,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from ai_features.billing import ledger
+from ai_features.billing.reconcile import ensure_scheduled
 from ai_features.conf import ai_credits
 from ai_features.exceptions import (
     EmailUnusable,
@@ -114,6 +115,7 @@ def start(wallet: Wallet, buyer: AbstractBaseUser, order: Order) -> Purchase:
             raise PaymentMethodUnknown(f"Choose one of: {', '.join(ai_credits().payment_methods)}.")
         purchase, is_new = _record(wallet, buyer, usable_email(buyer), quote(order), order)
         if is_new:
+            ensure_scheduled()
             return _open_checkout(purchase, order)
     return _wait_for_checkout(purchase)
 

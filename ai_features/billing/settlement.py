@@ -16,8 +16,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from ai_features.billing import ledger
+from ai_features.billing.answers import note_answer
 from ai_features.conf import ai_credits
-from ai_features.exceptions import PurchaseNotFound, TransactionNotFound
+from ai_features.exceptions import PaystackError, PurchaseNotFound, TransactionNotFound
 from ai_features.models import (
     EntryKind,
     EventStatus,
@@ -75,18 +76,32 @@ def check(purchase: Purchase, *, settled_by: SettledBy = SettledBy.RETURN) -> Pu
     """
     if purchase.is_decided:
         return purchase
+    answer = ask(purchase.reference)
+    note_answer(purchase, settled_by, answer)
+    return settle_answer(purchase.reference, answer, settled_by=settled_by)
+
+
+def ask(reference: str) -> Transaction | PaystackError:
+    """What Paystack says of a reference now. An error is an answer too; nothing here touches the database."""
     try:
-        facts = PaystackService.verify_transaction(purchase.reference)
-    except TransactionNotFound:
-        facts = None
-    return settle(purchase.reference, facts, settled_by=settled_by)
+        return PaystackService.verify_transaction(reference)
+    except PaystackError as error:
+        return error
+
+
+def settle_answer(reference: str, answer: Transaction | PaystackError, *, settled_by: SettledBy) -> Purchase:
+    """`settle` by what `ask` gave. Raises the PaystackError that says nothing of the reference."""
+    if isinstance(answer, PaystackError) and not isinstance(answer, TransactionNotFound):
+        raise answer
+    facts = answer if isinstance(answer, Transaction) else None
+    return settle(reference, facts, settled_by=settled_by)
 
 
 def settle(reference: str, facts: Transaction | None, *, settled_by: SettledBy) -> Purchase:
     """Apply what Paystack said of one reference (None: it knows nothing of it), once.
 
-    `facts` must come from a verify answer or a signed webhook. Afterwards the purchase is completed with its
-    credits in the wallet, failed, abandoned, in review, or as it was. Safe to repeat and to race.
+    `facts` must come from a verify or list answer of Paystack's, or from a signed webhook. Afterwards the purchase is
+    completed with its credits in the wallet, failed, abandoned, in review, or as it was. Safe to repeat and to race.
     Raises PurchaseNotFound.
     """
     with transaction.atomic():

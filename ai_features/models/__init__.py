@@ -11,6 +11,15 @@ from ai_features.models.features import CapPeriod, CapScope, FeaturePrice, Spend
 from ai_features.models.ledger import USAGE_KINDS, EntryKind, IdempotencyKey, LedgerEntry
 from ai_features.models.lots import ORDER_OF_USE, Lot, LotSource
 from ai_features.models.purchases import Mode, Package, Purchase, PurchaseStatus, SettledBy
+from ai_features.models.reconciliation import (
+    Finding,
+    FindingKind,
+    Job,
+    ListedPayment,
+    PaystackAnswer,
+    Reconciliation,
+    ReconciliationStatus,
+)
 from ai_features.models.reservations import RESERVATION_MOVES, Reservation, ReservationStatus
 from ai_features.models.usage import Notice, NoticeKind, UsageDay, UsageMark
 from ai_features.models.wallets import Wallet
@@ -25,16 +34,23 @@ __all__ = [
     "EntryKind",
     "EventStatus",
     "FeaturePrice",
+    "Finding",
+    "FindingKind",
     "IdempotencyKey",
+    "Job",
     "LedgerEntry",
+    "ListedPayment",
     "Lot",
     "LotSource",
     "Mode",
     "Notice",
     "NoticeKind",
     "Package",
+    "PaystackAnswer",
     "Purchase",
     "PurchaseStatus",
+    "Reconciliation",
+    "ReconciliationStatus",
     "Reservation",
     "ReservationStatus",
     "SettledBy",

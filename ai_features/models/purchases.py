@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ai_features.money import CURRENCIES
+
+FIRST_CHECK_AFTER = timedelta(seconds=30)
 
 
 class Package(models.Model):
@@ -96,6 +100,10 @@ class SettledBy(models.TextChoices):
     STAFF = "staff", _("staff")
 
 
+def first_check_at() -> datetime:
+    return timezone.now() + FIRST_CHECK_AFTER
+
+
 class Purchase(models.Model):
     """One attempt to buy a package, with one Paystack reference. Price and credits are as they were sold."""
 
@@ -137,6 +145,14 @@ class Purchase(models.Model):
     settled_by = models.CharField(_("settled by"), max_length=10, choices=SettledBy, blank=True, default="")
     created_at = models.DateTimeField(_("started"), auto_now_add=True)
     completed_at = models.DateTimeField(_("completed"), null=True, blank=True)
+    next_check_at = models.DateTimeField(
+        _("next check"),
+        null=True,
+        blank=True,
+        default=first_check_at,
+        help_text=_("When Paystack is asked about it by itself; empty: not any more."),
+    )
+    checks = models.PositiveSmallIntegerField(_("checks"), default=0, db_default=0)
 
     class Meta:
         verbose_name = _("purchase")
@@ -145,6 +161,12 @@ class Purchase(models.Model):
         indexes = [
             models.Index(fields=["wallet", "id"], name="ai_purchase_of_wallet"),
             models.Index(fields=["created_at"], condition=Q(status="pending"), name="ai_purchase_open"),
+            models.Index(fields=["created_at"], name="ai_purchase_started"),
+            models.Index(
+                fields=["next_check_at"],
+                condition=Q(status__in=["pending", "failed", "abandoned"], next_check_at__isnull=False),
+                name="ai_purchase_to_check",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -10,7 +10,8 @@
 Imports no models and no database: it can be used without the rest of this package.
 """
 
-from ai_features.paystack.answers import Bank, InitializedTransaction, Transaction
+from ai_features.paystack.answers import Bank, InitializedTransaction, Transaction, TransactionPage
+from ai_features.paystack.replies import RateLimit
 from ai_features.paystack.service import PaystackService
 
-__all__ = ["Bank", "InitializedTransaction", "PaystackService", "Transaction"]
+__all__ = ["Bank", "InitializedTransaction", "PaystackService", "RateLimit", "Transaction", "TransactionPage"]

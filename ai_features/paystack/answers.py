@@ -127,6 +127,14 @@ class Transaction:
 
 
 @dataclass(frozen=True, slots=True)
+class TransactionPage:
+    """One page of Paystack's list, newest first. `following` asks for the next one; "" after the last."""
+
+    transactions: tuple[Transaction, ...]
+    following: str
+
+
+@dataclass(frozen=True, slots=True)
 class Bank:
     """A bank or a mobile-money provider. `type` is mobile_money, ghipss, nuban, kepss or basa."""
 

@@ -101,6 +101,8 @@ class Connection:
         self._sleep = sleep
         self._jitter = jitter
         self._clients: dict[int, httpx2.Client] = {}
+        self.rate_limit: replies.RateLimit | None = None
+        """As the last answer told it."""
 
     def perform(self, call: Call) -> replies.Envelope:
         """The envelope of the accepted call. Raises a PaystackError; takes at most the patience's total."""
@@ -154,6 +156,7 @@ class Connection:
                     body = b"".join(self._limited(response, call, ends_at))
         except httpx2.RequestError as error:
             raise _failure(error, call) from _without_frames(error)
+        self.rate_limit = replies.rate_limit(response.headers)
         return replies.Reply(response.status_code, response.headers, self._key.scrubbed(body))
 
     def _limited(self, response: httpx2.Response, call: Call, ends_at: float) -> Iterator[bytes]:

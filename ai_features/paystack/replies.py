@@ -42,6 +42,15 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimit:
+    """What Paystack said of its limit with one answer; `reset_seconds` until it counts anew."""
+
+    limit: int
+    remaining: int
+    reset_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
     """What Paystack wraps every answer in."""
 
@@ -76,6 +85,15 @@ def retry_after_seconds(headers: Mapping[str, str]) -> int | None:
         if 0 <= seconds <= 86_400:
             return math.ceil(seconds)
     return None
+
+
+def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
+    """None where the answer says nothing of it, which Paystack leaves open (Paystack docs, Rate limits)."""
+    try:
+        limit, remaining, reset = (int(headers[f"x-ratelimit-{name}"]) for name in ("limit", "remaining", "reset"))
+    except (KeyError, ValueError):
+        return None
+    return RateLimit(limit, remaining, max(0, min(reset, 86_400)))
 
 
 def _is_refusal(status_code: int, envelope: Mapping[str, Any]) -> bool:

@@ -18,11 +18,17 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from ai_features.exceptions import PaystackBadResponse, TransactionNotFound
-from ai_features.paystack.answers import MAX_REFERENCE_LENGTH, Bank, InitializedTransaction, Transaction
+from ai_features.paystack.answers import (
+    MAX_REFERENCE_LENGTH,
+    Bank,
+    InitializedTransaction,
+    Transaction,
+    TransactionPage,
+)
 from ai_features.paystack.class_or_instance import on_class_or_instance
 from ai_features.paystack.connection import Call, Connection, Patience
 from ai_features.paystack.keys import Mode, SecretKey
-from ai_features.paystack.replies import Envelope
+from ai_features.paystack.replies import Envelope, RateLimit
 
 log = logging.getLogger("ai_features.paystack")
 
@@ -107,6 +113,11 @@ class PaystackService:
     def mode(self) -> Mode:
         """`test` or `live`, from the key's prefix. Raises ImproperlyConfigured if it is no secret key."""
         return self._key.mode
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """What the last answer said of Paystack's limit; None where it said nothing."""
+        return self._connection.rate_limit
 
     @on_class_or_instance
     def initialize_transaction(
@@ -196,10 +207,10 @@ class PaystackService:
     ) -> Iterator[Transaction]:
         """All transactions that match, newest first, each page asked for when it is needed. Safe to repeat.
 
-        `status` is success, failed, abandoned or reversed; datetimes must be aware; `customer_id` is the numeric id
-        (for a CUS_… code Paystack lists nothing). The first error ends the iteration. A row that cannot be read is
-        left out with a warning in the log, as it would hide all rows after it. Paystack docs: List Transactions,
-        Pagination.
+        They are filtered by when they were started, not by when they were paid. `status` is success, failed, abandoned
+        or reversed; datetimes must be aware; `customer_id` is the numeric id (for a CUS_… code Paystack lists nothing).
+        The first error ends the iteration. A row that cannot be read is left out with a warning in the log, as it would
+        hide all rows after it. Paystack docs: List Transactions, Pagination.
         """
         query = {
             "status": status,
@@ -210,6 +221,34 @@ class PaystackService:
             "perPage": str(per_page),
         }
         return _readable(self._rows("/transaction", query), Transaction.from_payload)
+
+    @on_class_or_instance
+    def page_of_transactions(
+        self,
+        *,
+        status: str,
+        from_: datetime,
+        to: datetime | None = None,
+        following: str = "",
+        per_page: int = MAX_PER_PAGE,
+    ) -> TransactionPage:
+        """One page of what `list_transactions` gives: for who must be able to stop, and go on another day.
+
+        `following` is that of the page before. Safe to repeat.
+        """
+        asked = {"status": status, "from": _iso(from_), "perPage": str(per_page), "use_cursor": "true"}
+        if to is not None:
+            asked["to"] = _iso(to)
+        if following:
+            name, _, value = following.partition("=")
+            asked[name] = value
+        page = self._connection.perform(Call("GET", "/transaction", query=asked))
+        if not isinstance(page.data, list):
+            raise PaystackBadResponse("Paystack answered with something else than a list.")
+        next_page = "=".join(_page_after(page) or ())
+        if next_page and next_page == following:
+            raise PaystackBadResponse("Paystack's list leads back to a page that was read before.")
+        return TransactionPage(tuple(_readable(iter(page.data), Transaction.from_payload)), next_page)
 
     @on_class_or_instance
     def list_banks(

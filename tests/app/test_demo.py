@@ -55,7 +55,12 @@ def free_ports(count: int) -> list[int]:
 
 def start(folder: Path, port: int, sandbox_port: int) -> Demo:
     environment = os.environ | {"DATABASE_URL": f"sqlite:///{folder}/db.sqlite3", "PAYSTACK_SECRET_KEY": ""}
-    environment |= {"PORT": str(port), "SANDBOX_PORT": str(sandbox_port), "PYTHONUNBUFFERED": "1"}
+    environment |= {
+        "PORT": str(port),
+        "SANDBOX_PORT": str(sandbox_port),
+        "PYTHONUNBUFFERED": "1",
+        "RECONCILE_EVERY_SECONDS": "1",
+    }
     environment.pop("DJANGO_SETTINGS_MODULE", None)
     command = [sys.executable, "manage.py", "demo", "--sandbox-data", str(folder / "sandbox.sqlite3")]
     with (folder / "log.txt").open("w") as log:
@@ -98,6 +103,18 @@ def test_value_pack_from_token_to_balance(demo: Demo) -> None:
     answer = demo.call(f"{demo.site}/ai/api/credits/verify/?reference={bought['reference']}", token=token)
     assert (answer["status"], answer["credits_added"], answer["new_balance"]) == ("success", 100, 145.5)
     assert demo.call(f"{demo.site}/ai/api/credits/balance/", token=token)["balance"] == 145.5
+
+
+def test_payment_that_nobody_tells_of_is_found(demo: Demo) -> None:
+    token = demo.login()
+    bought = demo.call(f"{demo.site}/ai/api/credits/purchase/", {"package": "value"}, token)
+    faults = urllib.request.Request(f"{demo.sandbox}/_sandbox/faults", b'{"webhook": {"drop": 1.0}}', method="PUT")
+    urllib.request.urlopen(faults, timeout=30).close()
+    demo.call(f"{demo.sandbox}/_sandbox/transactions/{bought['reference']}/pay", {"channel": "ussd"})
+    give_up_at = time.monotonic() + 60
+    while demo.call(f"{demo.site}/ai/api/credits/balance/", token=token)["balance"] != 145.5:
+        assert time.monotonic() < give_up_at
+        time.sleep(0.5)
 
 
 def test_everything_killed_between_payment_and_verify(demo: Demo, tmp_path: Path, ports: list[int]) -> None:

@@ -23,6 +23,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from ai_features.billing import AIBillingService
+from ai_features.billing.reconcile import ensure_scheduled
 
 Children = dict[str, subprocess.Popen[bytes]]
 
@@ -59,6 +60,7 @@ class Command(BaseCommand):
             ensure_free(wanted, variable)
         call_command("migrate", interactive=False, verbosity=0)
         make_logins()
+        ensure_scheduled()
         site, sandbox = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}"
         commands = {"web": web_command(port), "tasks": [sys.executable, "manage.py", "db_worker"]}
         environment = dict(os.environ)

@@ -1,0 +1,172 @@
+"""One pass of reconciliation, and the task that repeats it.
+
+A pass reads Paystack's list where that is due, which finds a hundred payments with one request, and then asks about the
+open purchases whose turn it is. Where it is stopped, by Paystack's limit or because Paystack is down, nothing is lost:
+what was due is due still, and the next pass goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
+from django_tasks import default_task_backend, task
+
+from ai_features.billing.reconcile import checking, findings, jobs, listing
+from ai_features.billing.reconcile.checking import Checked
+from ai_features.billing.reconcile.findings import Found
+from ai_features.billing.reconcile.jobs import Held
+from ai_features.billing.reconcile.listing import Progress, Window
+from ai_features.billing.reconcile.pace import Pace
+from ai_features.conf import ai_credits
+from ai_features.exceptions import PaystackError, PaystackKeyRefused, PaystackUnavailable
+from ai_features.models import Job, Reconciliation
+
+log = logging.getLogger(__name__)
+
+RECONCILE = "reconcile"
+LIST = "list"
+LIST_EVERY_PASSES = 10
+TASK = "reconcile_task"
+
+
+@dataclass(slots=True)
+class Report:
+    """What a pass did. `stopped_by` says why it did not come to its end, and `go_on_in_seconds` when to try again."""
+
+    checked: Checked = field(default_factory=Checked)
+    reconciliation: Reconciliation | None = None
+    found: list[Found] = field(default_factory=list)
+    stopped_by: PaystackError | None = None
+
+    @property
+    def go_on_in_seconds(self) -> int | None:
+        return None if self.stopped_by is None else self.stopped_by.retry_after_seconds
+
+    @property
+    def needs_staff(self) -> bool:
+        return any(found.is_new and found.kind in findings.FOR_STAFF for found in self.found)
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who wants to see how it goes."""
+
+    checking: Progress | None = None
+    listing: Progress | None = None
+    tell: findings.Tell = findings.in_silence
+
+
+def run_pass(
+    *,
+    window: Window | None = None,
+    dry_run: bool = False,
+    by_the_clock: bool = False,
+    watch: Watch = Watch(),
+) -> Report | None:
+    """Compare with Paystack and settle what was missed. None: another process is at it, or (`by_the_clock`) not due.
+
+    With a `window` only Paystack's list of that window is compared. Safe to repeat, to stop and to race.
+    """
+    with jobs.hold(RECONCILE, only_if_due=by_the_clock) as held:
+        if held is None:
+            return None
+        report = Report()
+        try:
+            _work(held, report, window, dry_run=dry_run, by_the_clock=by_the_clock, watch=watch)
+        except PaystackError as error:
+            report.stopped_by = error
+        if not dry_run and window is None:
+            held.finish(_in_words(report), timedelta(seconds=report.go_on_in_seconds or 0))
+        return report
+
+
+def _work(
+    held: Held, report: Report, window: Window | None, *, dry_run: bool, by_the_clock: bool, watch: Watch
+) -> None:
+    pace = Pace(held.still_here)
+
+    def tell(found: Found) -> None:
+        report.found.append(found)
+        log.info("reconciliation: %s", found)
+        watch.tell(found)
+
+    trouble = None
+    if window is not None or not by_the_clock or _list_is_due():
+        wanted = window or listing.latest_window(timezone.now())
+        try:
+            report.reconciliation = listing.compare(wanted, pace, dry_run=dry_run, progress=watch.listing, tell=tell)
+        except (PaystackUnavailable, PaystackKeyRefused):
+            raise
+        # Only the list is unusable; what is open can still be asked about.
+        except PaystackError as error:
+            trouble = error
+        if window is None and not dry_run:
+            _list_again_in(timedelta(seconds=ai_credits().reconcile_every_seconds * LIST_EVERY_PASSES))
+    if window is None:
+        checking.check_due(pace, report.checked, dry_run=dry_run, progress=watch.checking)
+    if trouble is not None:
+        raise trouble
+
+
+def _list_again_in(time: timedelta) -> None:
+    due_at = timezone.now() + time
+    Job.objects.update_or_create(name=LIST, defaults={"due_at": due_at}, create_defaults={"due_at": due_at})
+
+
+def _list_is_due() -> bool:
+    return jobs.job(LIST).due_at <= timezone.now() or listing.unfinished() is not None
+
+
+def _in_words(report: Report) -> str:
+    if report.stopped_by is not None:
+        return f"stopped: {report.stopped_by.code}"
+    return f"asked {report.checked.asked}, changed {len(report.checked.changed)}, found {len(report.found)}"
+
+
+@task()
+def reconcile_task() -> str:
+    """A pass, and the next one queued before it begins: a worker that is killed in the middle breaks no chain."""
+    if not _queue_next():
+        return "not due"
+    try:
+        report = run_pass(by_the_clock=True)
+    except ImproperlyConfigured as error:
+        return str(error)
+    return "another is at it" if report is None else _in_words(report)
+
+
+def ensure_scheduled() -> None:
+    """See to it that `reconcile_task` is in the queue, where the task backend can defer. Cheap, and safe to repeat.
+
+    Each new purchase calls it, so a chain that was lost with its worker begins anew.
+    """
+    if not default_task_backend.supports_defer:
+        return
+    now = timezone.now()
+    overdue = now - timedelta(seconds=3 * ai_credits().reconcile_every_seconds)
+    chain = Job.objects.filter(name=TASK).values_list("due_at", flat=True).first()
+    if chain is not None and chain >= overdue:
+        return
+    try:
+        Job.objects.update_or_create(name=TASK, defaults={"due_at": now})
+        reconcile_task.enqueue()
+    # A queue may fail in ways of its own, and a purchase must not: it is found without the task, too.
+    except Exception:
+        log.exception("reconciliation could not be queued")
+
+
+def _queue_next() -> bool:
+    """Take this turn and queue the next; False where another task has taken it: two chains become one."""
+    every = timedelta(seconds=ai_credits().reconcile_every_seconds)
+    now = timezone.now()
+    jobs.job(TASK)
+    # Queues run a little early or late; half a turn tells a second chain from the first.
+    if not Job.objects.filter(name=TASK, due_at__lte=now + every / 2).update(due_at=now + every):
+        return False
+    if default_task_backend.supports_defer:
+        reconcile_task.using(run_after=now + every).enqueue()
+    return True
