@@ -74,7 +74,7 @@ async def pay(sandbox: Sandbox, request: Request) -> Response:
     row = _transaction(sandbox, request)
     body = parse_json_object(await raw_body(request))
     try:
-        paid = _pay(sandbox, row, body)
+        paid = _pay(sandbox, row, body, request.client.host if request.client else None)
     except InvalidInstrument as error:
         raise Refused(400, error.message) from error
     except (charging.AlreadyPaid, charging.CheckoutClosed) as error:
@@ -82,12 +82,13 @@ async def pay(sandbox: Sandbox, request: Request) -> Response:
     return _transaction_answer(sandbox, request, paid)
 
 
-def _pay(sandbox: Sandbox, row: Transaction, body: Mapping[str, Any]) -> Transaction:
+def _pay(sandbox: Sandbox, row: Transaction, body: Mapping[str, Any], payer: str | None) -> Transaction:
+    """`payer` is the address the payment comes from."""
     channel = body.get("channel")
     if not isinstance(channel, str):
         raise Refused(400, 'Say how to pay: {"channel": "card", …}')
     if channel == "mobile_money":
-        return _pay_by_phone(sandbox, row, body)
+        return _pay_by_phone(sandbox, row, body, payer)
     given, answers = body, {}
     if channel == "card":
         given = _with_defaults(body.get("card"))
@@ -97,10 +98,10 @@ def _pay(sandbox: Sandbox, row: Transaction, body: Mapping[str, Any]) -> Transac
     elif channel == "bank":
         answers = _answers(body)
     instrument = read_instrument(channel, given, row.currency)
-    return charging.attempt(sandbox, row.id, instrument, answers, in_one_go=True)
+    return charging.attempt(sandbox, row.id, instrument, answers, in_one_go=True, ip_address=payer)
 
 
-def _pay_by_phone(sandbox: Sandbox, row: Transaction, body: Mapping[str, Any]) -> Transaction:
+def _pay_by_phone(sandbox: Sandbox, row: Transaction, body: Mapping[str, Any], payer: str | None) -> Transaction:
     outcome = body.get("outcome", "approve")
     if outcome not in (*MOBILE_MONEY_ENDINGS, "wait"):
         raise Refused(400, f"outcome must be one of {', '.join(MOBILE_MONEY_ENDINGS)}, wait")
@@ -110,10 +111,10 @@ def _pay_by_phone(sandbox: Sandbox, row: Transaction, body: Mapping[str, Any]) -
     instrument = read_instrument("mobile_money", body, row.currency)
     answers = _answers({name: value for name, value in body.items() if name != "phone"})
     if outcome == "wait":
-        return charging.attempt(sandbox, row.id, instrument, answers)
+        return charging.attempt(sandbox, row.id, instrument, answers, ip_address=payer)
     if "outcome" in body:
         answers[charging.PHONE_PROMPT] = outcome
-    return charging.attempt(sandbox, row.id, instrument, answers, in_one_go=True)
+    return charging.attempt(sandbox, row.id, instrument, answers, in_one_go=True, ip_address=payer)
 
 
 def _with_defaults(card: Any) -> dict[str, Any]:

@@ -21,6 +21,8 @@ class Call:
     body: Mapping[str, Any]
     base_url: str
     """Scheme and host the client used, for addresses in answers where no public URL is configured."""
+    ip_address: str | None = None
+    """The client's."""
 
 
 class _NoData:

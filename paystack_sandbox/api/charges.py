@@ -48,7 +48,7 @@ def charge(call: Call) -> Answer:
     instrument, answers, saved = _instrument(call, email, currency)
     columns = {"amount": amount, "requested_amount": amount, "currency": currency, "origin": CHARGE}
     row = start(call, email, columns)
-    row = charging.attempt(call.sandbox, row.id, instrument, answers, saved=saved)
+    row = charging.attempt(call.sandbox, row.id, instrument, answers, saved=saved, ip_address=call.ip_address)
     if row.pending is not None and json.loads(row.pending)["step"] == "transfer":
         row = _with_deadline(call, row, _transfer_deadline(call, currency))
     if isinstance(instrument, CapitecPay) and row.pending is not None:
@@ -73,7 +73,8 @@ def submit_phone(call: Call) -> Answer:
 
 def submit_birthday(call: Call) -> Answer:
     """Answer `send_birthday`."""
-    birthday = require_text(call.body, "birthday")
+    # Some clients send a date as a moment: 2007-04-15T00:00:00.000Z.
+    birthday = require_text(call.body, "birthday").partition("T")[0]
     return _submit(call, "birthday", birthday)
 
 

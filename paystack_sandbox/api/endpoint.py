@@ -17,6 +17,7 @@ from paystack_sandbox.faults import operation_name
 from paystack_sandbox.sandbox import Sandbox
 from paystack_sandbox.state import Integration
 
+PAYSTACK = "paystack.co"
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -40,7 +41,8 @@ async def _perform(route: Route, sandbox: Sandbox, request: Request) -> Response
             path=request.path_params,
             query=request.query_params,
             body={} if route.method == "GET" else await read_body(request),
-            base_url=f"{request.url.scheme}://{request.url.netloc}",
+            base_url=base_url(request),
+            ip_address=request.client.host if request.client else None,
         )
         answer = route.operation(call)
     except PaystackError as error:
@@ -48,6 +50,17 @@ async def _perform(route: Route, sandbox: Sandbox, request: Request) -> Response
     except NotInSandbox as error:
         return not_in_sandbox(error)
     return json_response(answer.http_status, answer.body())
+
+
+def base_url(request: Request) -> str:
+    """Where the client found the sandbox. One that was led here under Paystack's own name is told the true address,
+    or its payers would go to Paystack's checkout."""
+    host = request.url.hostname or ""
+    server = request.scope.get("server")
+    if server is None or not (host == PAYSTACK or host.endswith(f".{PAYSTACK}")):
+        return f"{request.url.scheme}://{request.url.netloc}"
+    address, port = server
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
 
 
 def authenticate(sandbox: Sandbox, request: Request, *, needs_key: bool) -> Integration:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from paystack_sandbox.api.call import Answer, Call
-from paystack_sandbox.api.pages import cursor_rows, read_id, read_moment_ms, read_page
+from paystack_sandbox.api.pages import cursor_rows, given, read_id, read_moment_ms, read_page
 from paystack_sandbox.state import AnyRecord
 
 
@@ -25,13 +25,15 @@ class Filters:
         self.values.extend(values)
 
     def equal(self, field: str, column: str) -> None:
-        if self._query.get(field):
-            self.add(f"{column} = ?", self._query[field])
+        text = given(self._query, field)
+        if text is not None:
+            self.add(f"{column} = ?", text)
 
     def number(self, field: str, column: str) -> None:
         """What is no number matches nothing, as a customer's code does where its id is asked for (facts 3.7)."""
-        if self._query.get(field):
-            self.add(f"{column} = ?", read_id(self._query[field]))
+        text = given(self._query, field)
+        if text is not None:
+            self.add(f"{column} = ?", read_id(text))
 
     def period(self, column: str = "created_at") -> None:
         for field, comparison in (("from", ">="), ("to", "<=")):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
+from urllib.parse import unquote
 
 from paystack_sandbox.errors import PaystackError
 
@@ -108,6 +109,12 @@ def decode_cursor(cursor: str) -> int:
     return min(max(row_id, 0), MAX_ID)
 
 
+def given(query: Mapping[str, str], field: str) -> str | None:
+    """None where the filter is left out. Some clients send 0 for that, which is nobody's id and no amount."""
+    text = query.get(field)
+    return None if text in (None, "", "0") else text
+
+
 def read_id(text: str) -> int | None:
     """A positive id that SQLite can hold; None where the text is no such number."""
     if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) > MAX_ID:
@@ -117,10 +124,12 @@ def read_id(text: str) -> int | None:
 
 def read_moment_ms(query: Mapping[str, str], field: str) -> int | None:
     """An ISO date or date and time, UTC where it names no zone."""
-    text = query.get(field)
-    if not text:
+    text = given(query, field)
+    if text is None:
         return None
     try:
+        # At least one published client encodes dates twice.
+        text = unquote(text)
         # A `+` of a time zone arrives as a space where the client did not encode it.
         moment = datetime.fromisoformat(text.replace(" 0", "+0") if "T" in text else text)
         if moment.tzinfo is None:

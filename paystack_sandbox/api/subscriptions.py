@@ -68,8 +68,8 @@ def disable(call: Call) -> Answer:
     if row is None or row.status not in subscribing.RUNNING:
         raise PaystackError("subscription_inactive")
     with call.sandbox.state.transaction():
-        row = subscribing.disable(call.sandbox, row)
-    return Answer("Subscription disabled successfully", {"status": row.status})
+        subscribing.disable(call.sandbox, row)
+    return Answer("Subscription disabled successfully")
 
 
 def enable(call: Call) -> Answer:

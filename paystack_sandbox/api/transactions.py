@@ -1,11 +1,12 @@
 """Reading transactions: verify, list, fetch, timeline, totals (facts 3.5 to 3.8)."""
 
 import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from paystack_sandbox.api.call import Answer, Call
 from paystack_sandbox.api.fields import check_reference
-from paystack_sandbox.api.pages import MAX_PER_PAGE, cursor_rows, read_id, read_moment_ms, read_page
+from paystack_sandbox.api.pages import MAX_PER_PAGE, cursor_rows, given, read_id, read_moment_ms, read_page
 from paystack_sandbox.charging import empty_log
 from paystack_sandbox.errors import NotInSandbox, PaystackError
 from paystack_sandbox.present import fetch_view, list_view, verify_view
@@ -113,7 +114,7 @@ def filters(call: Call) -> tuple[str, list[Any]]:
     """The WHERE clause of a list, of totals and of an export (facts 3.7, 3.8)."""
     query = call.query
     # Of two indices SQLite may take the worse; a plus keeps it off one that narrows less.
-    by_customer, by_time = query.get("customer"), query.get("from") or query.get("to")
+    by_customer, by_time = given(query, "customer"), given(query, "from") or given(query, "to")
     where, values = [f"{'+' if by_customer else ''}t.integration_id = ?"], [call.integration.id]
 
     def narrow(condition: str, value: Any) -> None:
@@ -125,17 +126,22 @@ def filters(call: Call) -> tuple[str, list[Any]]:
         if query.get(field) and query[field] != "all":
             narrow(f"{column} = ?", query[field])
     for field, column in _NUMBERS:
-        if query.get(field):
-            narrow(f"{column} = ?", read_id(query[field]))
-    if query.get("source") and query["source"].lower() != "merchantapi":
-        where.append("t.origin = 'initialize'" if query["source"].lower() == "checkout" else "0")
+        text = given(query, field)
+        if text is not None:
+            narrow(f"{column} = ?", read_id(text))
     for field, condition in (("from", "t.created_at >= ?"), ("to", "t.created_at <= ?")):
         moment = read_moment_ms(query, field)
         if moment is not None:
             narrow(condition, moment)
-    if any(query.get(field) for field in _FILTERS_WITHOUT_MATCH):
-        where.append("0")
-    return " AND ".join(where), values
+    return " AND ".join([*where, *_conditions(query)]), values
+
+
+def _conditions(query: Mapping[str, str]) -> Iterator[str]:
+    """The filters that compare with nothing the client sent."""
+    if query.get("source") and query["source"].lower() != "merchantapi":
+        yield "t.origin = 'initialize'" if query["source"].lower() == "checkout" else "0"
+    if any(given(query, field) for field in _FILTERS_WITHOUT_MATCH):
+        yield "0"
 
 
 def _by_id(call: Call, transaction_id: int | None) -> Transaction | None:

@@ -20,6 +20,18 @@ def test_answer_has_address_code_and_reference(client: httpx2.Client) -> None:
     assert body["data"]["authorization_url"] == f"{client.base_url}/checkout/{body['data']['access_code']}"
 
 
+def test_checkout_is_where_the_client_found_the_sandbox(
+    client: httpx2.Client, paystack_sandbox: PaystackSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But never at Paystack, whose name clients with a fixed address use when a hosts file leads them here."""
+    monkeypatch.setattr(paystack_sandbox.sandbox, "public_url", "")
+    here = str(client.base_url).rstrip("/")
+    for name, address in (("box.test:1", "http://box.test:1"), ("api.paystack.co", here), ("paystack.co:443", here)):
+        body = {"email": "a@b.co", "amount": 1}
+        answer = client.post("/transaction/initialize", json=body, headers={"host": name}).json()["data"]
+        assert answer["authorization_url"] == f"{address}/checkout/{answer['access_code']}"
+
+
 def test_own_reference_is_kept(start: Start) -> None:
     assert start(reference="Order-7.a=b_c")["reference"] == "Order-7.a=b_c"
 

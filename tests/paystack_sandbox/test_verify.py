@@ -48,6 +48,7 @@ def test_paid_by_card(client: httpx2.Client, start: Start, paystack_sandbox: Pay
     data = verify(client, reference)
     assert (data["status"], data["channel"], data["gateway_response"]) == ("success", "card", "Successful")
     assert (data["amount"], data["requested_amount"], data["fees"], data["domain"]) == (8000, 8000, 156, "test")
+    assert data["ip_address"] == "127.0.0.1"
     card = data["authorization"]
     assert (card["bin"], card["last4"], card["card_type"], card["reusable"]) == ("408408", "4081", "visa ", True)
     assert re.fullmatch(r"AUTH_[a-z0-9]{8,10}", card["authorization_code"])

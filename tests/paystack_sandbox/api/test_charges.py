@@ -81,7 +81,8 @@ def test_phone_birthday_and_address(client: httpx2.Client, nigeria: httpx2.Clien
     asked = client.post("/charge/submit_phone", json={"reference": reference, "phone": "0551234987"}).json()
     assert asked["data"] == {"reference": reference, "status": "send_otp", "display_text": "Please send OTP"}
     reference = charge(nigeria, bank={"code": "057", "account_number": "0000000000"})["reference"]
-    asked = nigeria.post("/charge/submit_birthday", json={"reference": reference, "birthday": "2007-04-15"}).json()
+    birthday = {"reference": reference, "birthday": "2007-04-15T00:00:00.000Z"}
+    asked = nigeria.post("/charge/submit_birthday", json=birthday).json()
     assert asked["data"]["status"] == "send_otp"
     reference = charge(client, card=ADDRESS_CARD)["reference"]
     address = {"address": "140 N 2ND ST", "city": "Stroudsburg", "state": "PA", "zip_code": "18360"}

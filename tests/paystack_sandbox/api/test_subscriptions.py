@@ -114,7 +114,8 @@ def test_disabled_runs_out_and_enabled_goes_on(
     paystack_sandbox.pay(start(plan=plan["plan_code"])["reference"])
     row = client.get("/subscription").json()["data"][0]
     key = {"code": row["subscription_code"], "token": row["email_token"]}
-    assert client.post("/subscription/disable", json=key).json()["message"] == "Subscription disabled successfully"
+    disabled = client.post("/subscription/disable", json=key).json()
+    assert disabled == {"status": True, "message": "Subscription disabled successfully"}
     assert (events()[-1], fetch(client, key["code"])["status"]) == ("subscription.not_renew", "non-renewing")
     assert client.post("/subscription/disable", json=key).status_code == 404
     assert client.post("/subscription/enable", json=key).json() == {
