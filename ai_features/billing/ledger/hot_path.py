@@ -84,7 +84,9 @@ def apply(operations: Sequence[Operation], *, may_wait: bool = True) -> list[App
     numbered = sorted(enumerate(operations), key=lambda pair: pair[1].wallet_id)
     outcomes: list[Applied | Busy | None] = [None] * len(operations)
     rows = orjson.dumps([_as_row(number, operation) for number, operation in numbered]).decode()
-    answer = fetch_all("SELECT * FROM ai_features_apply(%s::json, %s, %s)", [rows, timezone.now(), may_wait])
+    wallets = f"{{{','.join(str(number) for number in {operation.wallet_id for operation in operations})}}}"
+    sql = "SELECT * FROM ai_features_apply(%s::json, %s::bigint[], %s, %s)"
+    answer = fetch_all(sql, [rows, wallets, timezone.now(), may_wait])
     for number, ids, balance, available, low_balance in answer:
         outcomes[number] = BUSY if balance is None else Applied(ids, balance, available, low_balance)
     return outcomes

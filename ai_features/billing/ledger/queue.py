@@ -17,6 +17,7 @@ from ai_features.billing.ledger import hot_path
 from ai_features.billing.ledger.hot_path import Applied, Busy, Operation
 
 LONGEST = 128
+MOMENT_SECONDS = 0.0005
 IN_A_ROW = 8
 """Batches that one caller carries out, its own the first, before another takes over."""
 
@@ -31,89 +32,138 @@ def apply(operation: Operation) -> Applied | None:
         outcome = _common_line.apply(operation)
         if not isinstance(outcome, Busy):
             return outcome
-        line = _own_lines.setdefault(operation.wallet_id, Line(at_once=1, may_wait=True))
+        line = _own_line(operation.wallet_id)
     outcome = line.apply(operation)
-    if line.is_empty:
-        # Whoever took it out of the dictionary a moment ago is still served; two lines only share less.
-        _own_lines.pop(operation.wallet_id, None)
     return None if isinstance(outcome, Busy) else outcome
 
 
+OWN_LINES_MAX = 256
+
+
 class Line:
-    """At most `at_once` batches of it are on their way to the database; the callers that wait are the next."""
+    """At most `at_once` batches of it are on their way to the database; the callers that wait are the next.
+
+    As long as anybody waits there is a leader: whoever stops makes one of them the next.
+    """
 
     def __init__(self, *, at_once: int, may_wait: bool) -> None:
         self._at_once = at_once
         self._may_wait = may_wait
         self._guard = threading.Lock()
         self._waiting: list[_Call] = []
+        self._inside = 0
+        self._crowd = 0
+        """The most that were inside lately."""
         self._leaders = 0
+        self._gathering: _Call | None = None
+        """The leader who is about to set out."""
 
     @property
     def is_empty(self) -> bool:
-        return not self._leaders and not self._waiting
+        return not self._inside
 
     def apply(self, operation: Operation) -> Applied | Busy | None:
         call = _Call(operation)
         with self._guard:
-            leads = self._leaders < self._at_once
-            if leads:
-                self._leaders += 1
+            self._inside += 1
+            self._crowd = max(self._crowd, self._inside)
+            if self._leaders < self._at_once and self._gathering is None:
+                self._make_leader(call)
             else:
                 self._waiting.append(call)
-        if leads:
-            self._lead([call])
-        else:
-            call.woken.acquire()
-            if call.batch is not None:
-                self._lead(call.batch)
+                if self._gathering is not None and self._are_enough(len(self._waiting) + 1):
+                    self._gathering.joined.release()
+                    self._gathering = None
+        try:
+            if not call.leads:
+                call.woken.acquire()
+            if call.leads:
+                self._lead(call)
+        except BaseException:
+            self._give_up(call)
+            raise
         return call.outcome()
 
-    def _lead(self, batch: list[_Call]) -> None:
-        """Carry out this batch and the next few: going on takes less time than waking another to do it."""
-        leader = batch[0]
-        for _ in range(IN_A_ROW):
-            try:
-                _carry_out(batch, may_wait=self._may_wait)
-            except BaseException:
-                self._hand_over()
-                raise
-            finally:
-                for call in batch:
-                    if call is not leader:
-                        call.woken.release()
-            batch = self._take()
-            if not batch:
-                return
-        self._hand_over(batch)
+    def _are_enough(self, number: int) -> bool:
+        """Whether so many are a fair share: as many in each batch at the database, and as many on their way here."""
+        return number >= self._crowd // (self._at_once + 1)
+
+    def _make_leader(self, call: _Call) -> None:
+        self._leaders += 1
+        call.leads = True
+        if not self._are_enough(len(self._waiting) + 1):
+            self._gathering, call.joined = call, _taken_lock()
+
+    def _lead(self, leader: _Call) -> None:
+        """Carry out this call with those who wait, and then the next few batches: going on takes less time than
+        waking another to do it."""
+        leader.leads = False
+        batch, turns = [leader], IN_A_ROW
+        try:
+            if self._gathering is leader:
+                # Those who were here just now share this commit, if they come back in a moment.
+                leader.joined.acquire(timeout=MOMENT_SECONDS)
+            with self._guard:
+                if self._gathering is leader:
+                    self._gathering = None
+                batch += self._take()
+            while batch:
+                self._carry_out(batch, leader)
+                turns -= 1
+                with self._guard:
+                    self._inside -= len(batch)
+                    batch = self._take() if turns and self._are_enough(len(self._waiting)) else []
+        finally:
+            with self._guard:
+                self._inside -= len(batch)
+                self._stop_leading()
 
     def _take(self) -> list[_Call]:
-        """Those who wait; where nobody does, one leader less."""
-        with self._guard:
-            batch, self._waiting = self._waiting[:LONGEST], self._waiting[LONGEST:]
-            if not batch:
-                self._leaders -= 1
+        batch, self._waiting = self._waiting[:LONGEST], self._waiting[LONGEST:]
+        self._crowd = max(self._inside, self._crowd - 1)
         return batch
 
-    def _hand_over(self, batch: list[_Call] | None = None) -> None:
-        batch = self._take() if batch is None else batch
-        if batch:
-            batch[0].batch = batch
-            batch[0].woken.release()
+    def _carry_out(self, batch: list[_Call], leader: _Call) -> None:
+        try:
+            _carry_out(batch, may_wait=self._may_wait)
+        finally:
+            for call in batch:
+                if call is not leader:
+                    call.woken.release()
+
+    def _stop_leading(self) -> None:
+        self._leaders -= 1
+        if self._waiting and self._gathering is None:
+            successor = self._waiting.pop(0)
+            self._make_leader(successor)
+            successor.woken.release()
+
+    def _give_up(self, call: _Call) -> None:
+        """The caller was interrupted, as by a signal; whoever waits must not wait for it."""
+        with self._guard:
+            if call in self._waiting:
+                self._waiting.remove(call)
+                self._inside -= 1
+            elif call.leads:
+                self._inside -= 1
+                self._gathering = None if self._gathering is call else self._gathering
+                self._stop_leading()
 
 
 class _Call:
-    """One caller. `woken` is released when its outcome is known, or with `batch` when it is its turn to lead."""
+    """One caller. `woken` is released when its outcome is known, or when it is its turn to lead; `joined`, of a leader
+    who is about to set out, when enough have come."""
 
-    __slots__ = ("applied", "batch", "error", "operation", "woken")
+    __slots__ = ("applied", "error", "joined", "leads", "operation", "woken")
+
+    joined: threading.Lock
 
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
         self.applied: Applied | Busy | None = None
         self.error: BaseException | None = None
-        self.batch: list[_Call] | None = None
-        self.woken = threading.Lock()
-        self.woken.acquire()
+        self.leads = False
+        self.woken = _taken_lock()
 
     def outcome(self) -> Applied | Busy | None:
         match self.error:
@@ -123,6 +173,12 @@ class _Call:
                 raise type(error)(*error.args) from error
             case error:
                 raise OperationalError("The commit that this call shared was interrupted.") from error
+
+
+def _taken_lock() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
 
 
 def _carry_out(batch: list[_Call], *, may_wait: bool) -> None:
@@ -149,3 +205,12 @@ def _carry_out(batch: list[_Call], *, may_wait: bool) -> None:
 
 _common_line = Line(at_once=2, may_wait=False)
 _own_lines: dict[int, Line] = {}
+
+
+def _own_line(wallet_id: int) -> Line:
+    """Kept, since a wallet that was busy will be; whoever is still in one that goes is served, and only shares less."""
+    if len(_own_lines) >= OWN_LINES_MAX:
+        for other, line in list(_own_lines.items()):
+            if line.is_empty:
+                _own_lines.pop(other, None)
+    return _own_lines.setdefault(wallet_id, Line(at_once=1, may_wait=True))

@@ -18,6 +18,7 @@ from django.db import Error, connection, connections, transaction
 from django.utils import timezone
 
 from ai_features.billing import AIBillingService, audit
+from ai_features.billing.ledger import queue
 from ai_features.billing.reservations import Reserved
 from ai_features.exceptions import AICreditsError
 from ai_features.models import IdempotencyKey, LedgerEntry, Wallet
@@ -202,4 +203,54 @@ def test_wallet_held_by_a_transaction_stops_no_other(wallets: list[Wallet]) -> N
         for call in waiting:
             call.result(timeout=10)
     assert AIBillingService.balance(held).balance == 996
+    assert list(audit.audit()) == []
+
+
+@only_on_postgresql
+def test_interrupted_caller_keeps_nobody_waiting(wallets: list[Wallet]) -> None:
+    held = wallets[1]
+    holds, may_end = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            AIBillingService.spend(held, 1)
+            holds.set()
+            may_end.wait(30)
+        connections.close_all()
+
+    def spend() -> None:
+        AIBillingService.spend(held, 1)
+        connections.close_all()
+
+    def interrupt(*_: object) -> None:
+        raise InterruptedError
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    with ThreadPoolExecutor(4) as pool:
+        pool.submit(hold)
+        assert holds.wait(10)
+        first = pool.submit(spend)
+        time.sleep(0.3)
+        threading.Timer(0.5, signal.pthread_kill, [threading.main_thread().ident, signal.SIGUSR1]).start()
+        with pytest.raises(InterruptedError):
+            AIBillingService.spend(held, 1)
+        second = pool.submit(spend)
+        may_end.set()
+        first.result(timeout=10)
+        second.result(timeout=10)
+    signal.signal(signal.SIGUSR1, before)
+    assert AIBillingService.balance(held).balance == 997
+
+
+@only_on_postgresql
+def test_more_busy_wallets_than_lines_are_all_served(wallets: list[Wallet], monkeypatch) -> None:
+    monkeypatch.setattr(queue, "OWN_LINES_MAX", 1)
+    spent = count()
+
+    def work(chance: random.Random) -> None:
+        AIBillingService.spend(chance.choice(wallets), "0.01")
+        next(spent)
+
+    crowd(work, threads=12, seconds=2)
+    assert LedgerEntry.objects.filter(kind="spend").count() == next(spent)
     assert list(audit.audit()) == []
