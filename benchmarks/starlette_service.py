@@ -27,7 +27,7 @@ _BALANCE = """
 SELECT w.balance, w.held, w.debt FROM knox_authtoken AS t
   JOIN ai_features_wallet AS w ON w.user_id = t.user_id WHERE t.digest = $1 AND t.expiry > now()
 """
-_SPEND = "SELECT ids, balance FROM ai_features_apply($1::json, $2, true)"
+_SPEND = "SELECT ids, balance FROM ai_features_apply($1::json, $2, $3, true)"
 
 
 @asynccontextmanager
@@ -60,7 +60,7 @@ async def spend(request: Request) -> Response:
             "f": asked["feature"],
             "m": int(asker["user_id"]),
         }
-        spent = await database.fetchrow(_SPEND, orjson.dumps([operation]).decode(), now)
+        spent = await database.fetchrow(_SPEND, orjson.dumps([operation]).decode(), [asker["wallet_id"]], now)
     if spent is None:
         return _answer({"error": "insufficient_credits"}, 402)
     return _answer({"entry": spent["ids"][0], "new_balance": spent["balance"] / 1_000_000})

@@ -24,7 +24,7 @@ from django.utils import timezone
 from ai_features.billing.ledger.accounts import Charge
 from ai_features.billing.round_trip import fetch_all
 
-_FUNCTIONS = [Path(__file__).with_name(name) for name in ("hot_path.sql", "settle.sql")]
+_FUNCTIONS = [Path(__file__).with_name(name) for name in ("hot_path.sql", "spend.sql", "settle.sql")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,8 @@ def apply(operations: Sequence[Operation], *, may_wait: bool = True) -> list[App
     database = connections[DEFAULT_DB_ALIAS]
     if database.vendor != "postgresql":
         return [_spend_on_sqlite(operation) if operation.op == "spend" else None for operation in operations]
+    if len(operations) == 1 and (alone := _spend_alone(operations[0])) is not None:
+        return [alone]
     # Wallets in id order; the sort keeps the order of arrival within one.
     numbered = sorted(enumerate(operations), key=lambda pair: pair[1].wallet_id)
     outcomes: list[Applied | Busy | None] = [None] * len(operations)
@@ -90,6 +92,17 @@ def apply(operations: Sequence[Operation], *, may_wait: bool = True) -> list[App
     for number, ids, balance, available, low_balance in answer:
         outcomes[number] = BUSY if balance is None else Applied(ids, balance, available, low_balance)
     return outcomes
+
+
+def _spend_alone(operation: Operation) -> Applied | None:
+    """One spend without a key, in one statement; None where it is not that, or was left alone."""
+    if operation.op != "spend" or operation.key is not None or len(operation.charges) != 1:
+        return None
+    (charge,) = operation.charges
+    about = [charge.feature, _json(charge.pricing), _json(charge.metadata), charge.member_id]
+    sql = "SELECT * FROM ai_features_spend(%s::bigint, %s::bigint, %s, %s::jsonb, %s::jsonb, %s::bigint, %s)"
+    rows = fetch_all(sql, [operation.wallet_id, operation.credits, *about, timezone.now()])
+    return Applied(*rows[0]) if rows else None
 
 
 def apply_one(operation: Operation) -> Applied | None:
