@@ -148,11 +148,9 @@ class _Run:
     def _compare(self, facts: dict[str, Transaction]) -> None:
         """What was listed since the last time. `facts` is empty for what was listed before it was stopped."""
         last = comparing.newest_staged(self.row)
-        found = list(comparing.disagreements(self.row, self.row.compared_id, last))
+        found = comparing.disagreements(self.row, self.row.compared_id, last)
         outcomes = {one: outcome for one in found if (outcome := self._act(one, facts)) is not None}
         self._tell(outcomes)
-        if not self.dry_run:
-            comparing.learn_fees(self.row, self.row.compared_id, last)
         self.row.compared_id = last
         self.row.save(update_fields=["compared_id", "counts"])
         if self.progress is not None:
