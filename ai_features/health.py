@@ -25,7 +25,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        missing = _missing_migrations()
+        missing = missing_migrations()
     except DATABASE_DOWN:
         return database_unavailable()
     if missing:
@@ -34,7 +34,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     return json_response({"status": "ok"})
 
 
-def _missing_migrations() -> int:
+def missing_migrations() -> int:
     global _is_migrated  # noqa: PLW0603  one fact about the process
     if _is_migrated:
         return 0

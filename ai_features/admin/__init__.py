@@ -3,6 +3,6 @@
 A module for each model; importing this package registers them all.
 """
 
-from ai_features.admin import ledger, packages, purchases, reconciliation, wallets, webhooks
+from ai_features.admin import accounts, ledger, packages, purchases, reconciliation, wallets, webhooks
 
-__all__ = ["ledger", "packages", "purchases", "reconciliation", "wallets", "webhooks"]
+__all__ = ["accounts", "ledger", "packages", "purchases", "reconciliation", "wallets", "webhooks"]

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.contrib import admin
 from django.contrib.auth import get_user_model
-from django.utils.translation import gettext_lazy
+from django.utils.formats import date_format
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
+from django.utils.translation import gettext, gettext_lazy
 
 from ai_features.admin.showing import ReadOnlyAdmin, amount_of, credits_of
+from ai_features.billing import story
 from ai_features.models import Purchase
 
 
@@ -30,6 +37,7 @@ class PurchaseAdmin(ReadOnlyAdmin):
     paid = amount_of("paid_amount_minor", gettext_lazy("amount paid"))
     fees = amount_of("fees_minor", gettext_lazy("Paystack's fee"))
     fieldsets = (
+        (gettext_lazy("Story"), {"fields": ("story",)}),
         (None, {"fields": ("reference", "status", "status_reason", "mode", "settled_by")}),
         (
             gettext_lazy("Sold"),
@@ -49,3 +57,17 @@ class PurchaseAdmin(ReadOnlyAdmin):
             },
         ),
     )
+
+    @admin.display(description=gettext_lazy("story"))
+    def story(self, purchase: Purchase) -> SafeString:
+        """As `manage.py paystack_status` tells it, without asking Paystack."""
+        told = story.tell(purchase.reference)
+        steps = format_html_join(
+            "", "<tr><td>{}</td><td>{}</td></tr>", [(_moment(step.at), step.what) for step in told.steps]
+        )
+        advice = format_html_join("", "<li>{}</li>", [(step,) for step in told.next_steps])
+        return format_html("<table>{}</table><p>{}</p><ul>{}</ul>", steps, gettext("What to do next:"), advice)
+
+
+def _moment(at: datetime) -> str:
+    return date_format(localtime(at), "DATETIME_FORMAT")

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy
 
 from ai_features.admin.showing import ReadOnlyAdmin, amount_of
-from ai_features.models import Finding, FindingKind, Reconciliation
+from ai_features.models import Finding, FindingKind, Payout, Reconciliation
 
 
 class FindingInline(admin.TabularInline[Finding, Reconciliation]):
@@ -44,3 +44,22 @@ class FindingAdmin(ReadOnlyAdmin):
     list_filter = ("kind", "found_at")
     search_fields = ("reference",)
     amount = amount_of("amount_minor", gettext_lazy("amount"))
+
+
+@admin.register(Payout)
+class PayoutAdmin(ReadOnlyAdmin):
+    list_display = ("settled_at", "paystack_id", "status", "paid_out", "payments", "of_others", "adds_up")
+    list_filter = ("status", "mode", "currency", "settled_at")
+    search_fields = ("paystack_id", "purchases__reference")
+    processed = amount_of("processed_minor", gettext_lazy("payments"))
+    fees = amount_of("fees_minor", gettext_lazy("fees"))
+    deducted = amount_of("deducted_minor", gettext_lazy("deducted"))
+    paid_out = amount_of("effective_minor", gettext_lazy("paid out"))
+    fields = (
+        *("paystack_id", "mode", "status", "settled_at", "processed", "fees", "deducted", "paid_out"),
+        *("payments", "of_others", "differences", "tied_at"),
+    )
+
+    @admin.display(description=gettext_lazy("adds up"), boolean=True)
+    def adds_up(self, payout: Payout) -> bool:
+        return not payout.differences

@@ -7,6 +7,7 @@
 5. Ledger entries and received webhook bodies never change and are never deleted, by trigger (`triggers.py`).
 """
 
+from ai_features.models.accounts import AccountDay, LotMark
 from ai_features.models.features import CapPeriod, CapScope, FeaturePrice, SpendingCap
 from ai_features.models.ledger import USAGE_KINDS, EntryKind, IdempotencyKey, LedgerEntry
 from ai_features.models.lots import ORDER_OF_USE, Lot, LotSource
@@ -16,6 +17,7 @@ from ai_features.models.reconciliation import (
     FindingKind,
     Job,
     ListedPayment,
+    Payout,
     PaystackAnswer,
     Reconciliation,
     ReconciliationStatus,
@@ -29,6 +31,7 @@ __all__ = [
     "ORDER_OF_USE",
     "RESERVATION_MOVES",
     "USAGE_KINDS",
+    "AccountDay",
     "CapPeriod",
     "CapScope",
     "EntryKind",
@@ -41,11 +44,13 @@ __all__ = [
     "LedgerEntry",
     "ListedPayment",
     "Lot",
+    "LotMark",
     "LotSource",
     "Mode",
     "Notice",
     "NoticeKind",
     "Package",
+    "Payout",
     "PaystackAnswer",
     "Purchase",
     "PurchaseStatus",

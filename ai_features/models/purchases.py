@@ -153,6 +153,15 @@ class Purchase(models.Model):
         help_text=_("When Paystack is asked about it by itself; empty: not any more."),
     )
     checks = models.PositiveSmallIntegerField(_("checks"), default=0, db_default=0)
+    payout = models.ForeignKey(
+        "Payout",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="purchases",
+        db_index=False,
+        verbose_name=_("payout"),
+    )
 
     class Meta:
         verbose_name = _("purchase")
@@ -167,6 +176,7 @@ class Purchase(models.Model):
                 condition=Q(status__in=["pending", "failed", "abandoned"], next_check_at__isnull=False),
                 name="ai_purchase_to_check",
             ),
+            models.Index(fields=["payout"], condition=Q(payout__isnull=False), name="ai_purchase_of_payout"),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -122,6 +122,39 @@ class Finding(models.Model):
         return f"{self.kind} {self.reference}"
 
 
+class Payout(models.Model):
+    """What Paystack paid out once, in the subunit, tied to the payments, fees and refunds that it was made of.
+
+    `differences` names what does not add up; empty: everything does. Paystack calls it a settlement.
+    """
+
+    # Unsigned 64 bits at Paystack, more than any integer column of ours holds.
+    paystack_id = models.CharField(_("Paystack id"), max_length=20)
+    mode = models.CharField(_("mode"), max_length=4, choices=Mode)
+    currency = models.CharField(_("currency"), max_length=3)
+    status = models.CharField(_("status"), max_length=40)
+    settled_at = models.DateTimeField(_("date"), null=True, blank=True)
+    processed_minor = models.BigIntegerField(_("payments"))
+    fees_minor = models.BigIntegerField(_("fees"))
+    deducted_minor = models.BigIntegerField(_("deducted"), help_text=_("Refunds and disputes."))
+    effective_minor = models.BigIntegerField(_("paid out"))
+    payments = models.PositiveIntegerField(_("number of payments"), default=0)
+    of_others = models.PositiveIntegerField(_("of them of no purchase here"), default=0)
+    differences = models.JSONField(_("differences"), default=list, blank=True)
+    tied_at = models.DateTimeField(_("compared"))
+
+    class Meta:
+        verbose_name = _("payout")
+        verbose_name_plural = _("payouts")
+        ordering = ["-settled_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["mode", "paystack_id"], name="ai_payout_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.paystack_id} ({self.currency})"
+
+
 class Job(models.Model):
     """Something done by the clock: when it is due, who is at it, and how it went last."""
 

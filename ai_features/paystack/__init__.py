@@ -11,7 +11,16 @@ Imports no models and no database: it can be used without the rest of this packa
 """
 
 from ai_features.paystack.answers import Bank, InitializedTransaction, Transaction, TransactionPage
+from ai_features.paystack.payouts import PaidOut
 from ai_features.paystack.replies import RateLimit
 from ai_features.paystack.service import PaystackService
 
-__all__ = ["Bank", "InitializedTransaction", "PaystackService", "RateLimit", "Transaction", "TransactionPage"]
+__all__ = [
+    "Bank",
+    "InitializedTransaction",
+    "PaidOut",
+    "PaystackService",
+    "RateLimit",
+    "Transaction",
+    "TransactionPage",
+]

@@ -102,7 +102,8 @@ class Connection:
         self._jitter = jitter
         self._clients: dict[int, httpx2.Client] = {}
         self.rate_limit: replies.RateLimit | None = None
-        """As the last answer told it."""
+        self.date = ""
+        """Both as the last answer told them."""
 
     def perform(self, call: Call) -> replies.Envelope:
         """The envelope of the accepted call. Raises a PaystackError; takes at most the patience's total."""
@@ -157,6 +158,7 @@ class Connection:
         except httpx2.RequestError as error:
             raise _failure(error, call) from _without_frames(error)
         self.rate_limit = replies.rate_limit(response.headers)
+        self.date = response.headers.get("date", "")
         return replies.Reply(response.status_code, response.headers, self._key.scrubbed(body))
 
     def _limited(self, response: httpx2.Response, call: Call, ends_at: float) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal, Inexact, InvalidOperation
+from email.utils import parsedate_to_datetime
 from hmac import compare_digest
 from ipaddress import ip_address
 from typing import Any, NoReturn, Self, TypeAlias, TypeVar
@@ -28,6 +29,7 @@ from ai_features.paystack.answers import (
 from ai_features.paystack.class_or_instance import on_class_or_instance
 from ai_features.paystack.connection import Call, Connection, Patience
 from ai_features.paystack.keys import Mode, SecretKey
+from ai_features.paystack.payouts import Deduction, PaidOut
 from ai_features.paystack.replies import Envelope, RateLimit
 
 log = logging.getLogger("ai_features.paystack")
@@ -118,6 +120,14 @@ class PaystackService:
     def rate_limit(self) -> RateLimit | None:
         """What the last answer said of Paystack's limit; None where it said nothing."""
         return self._connection.rate_limit
+
+    @property
+    def clock(self) -> datetime | None:
+        """Paystack's clock at its last answer, to the second; None where it did not say."""
+        try:
+            return parsedate_to_datetime(self._connection.date).astimezone(UTC)
+        except ValueError:
+            return None
 
     @on_class_or_instance
     def initialize_transaction(
@@ -261,6 +271,36 @@ class PaystackService:
         """
         query = {"currency": currency, "country": country, "type": bank_type, "perPage": str(MAX_PER_PAGE)}
         return list(_readable(self._rows("/bank", query), Bank.from_payload))
+
+    @on_class_or_instance
+    def list_payouts(self, *, from_: datetime | date | None = None) -> Iterator[PaidOut]:
+        """What Paystack paid out to us, newest first. Safe to repeat. Paystack docs: List Settlements."""
+        query = {"from": None if from_ is None else _iso(from_), "subaccount": "none", "perPage": str(MAX_PER_PAGE)}
+        return _readable(self._rows("/settlement", query), PaidOut.from_payload)
+
+    @on_class_or_instance
+    def list_payout_transactions(self, payout_id: int) -> Iterator[Transaction]:
+        """The payments in one payout. Safe to repeat. Paystack docs: List Settlement Transactions."""
+        path = f"/settlement/{operator.index(payout_id)}/transactions"
+        return _readable(self._rows(path, {"perPage": str(MAX_PER_PAGE)}), Transaction.from_payload)
+
+    @on_class_or_instance
+    def list_deductions(self, *, from_: datetime | date) -> Iterator[Deduction]:
+        """The refunds asked for since then that a payout has taken out. Safe to repeat. Paystack docs: List Refunds."""
+        rows = self._rows("/refund", {"from": _iso(from_), "perPage": str(MAX_PER_PAGE)})
+        taken_out = (row for row in rows if isinstance(row, Mapping) and row.get("settlement"))
+        return _readable(taken_out, Deduction.from_payload)
+
+    @on_class_or_instance
+    def list_balances(self) -> dict[str, int]:
+        """What Paystack holds for us before the next payout, in the subunit, by currency. Safe to repeat.
+
+        A currency that is not here may still be enabled. Paystack docs: Fetch Balance.
+        """
+        data = self._connection.perform(Call("GET", "/balance")).data
+        rows = data if isinstance(data, list) else []
+        named = [row for row in rows if isinstance(row, Mapping) and isinstance(row.get("currency"), str)]
+        return {row["currency"]: row["balance"] for row in named if isinstance(row.get("balance"), int)}
 
     @on_class_or_instance
     def list_mobile_money_providers(self, *, currency: str = "GHS") -> list[Bank]:

@@ -5,6 +5,7 @@
     listing.py   reads Paystack's own list of payments for a window, and goes on where it was stopped
     comparing.py the statements that compare the list with our purchases, in sets
     findings.py  what is done about each disagreement
+    payouts.py   what Paystack paid out, tied to what it was made of
     pace.py      how often Paystack is asked
     jobs.py      what is due by the clock, and who is at it
 
@@ -12,6 +13,6 @@ A payment found here goes through `settlement.settle`, as one that the buyer's r
 """
 
 from ai_features.billing.reconcile.listing import Window
-from ai_features.billing.reconcile.passes import Report, Watch, ensure_scheduled, run_pass
+from ai_features.billing.reconcile.passes import Report, Watch, ensure_scheduled, run_pass, tend
 
-__all__ = ["Report", "Watch", "Window", "ensure_scheduled", "run_pass"]
+__all__ = ["Report", "Watch", "Window", "ensure_scheduled", "run_pass", "tend"]

@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 from django_tasks import default_task_backend, task
 
+from ai_features.billing.accounts import close_days
 from ai_features.billing.reconcile import checking, findings, jobs, listing
 from ai_features.billing.reconcile.checking import Checked
 from ai_features.billing.reconcile.findings import Found
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 RECONCILE = "reconcile"
 LIST = "list"
+ACCOUNTS = "accounts"
 LIST_EVERY_PASSES = 10
 TASK = "reconcile_task"
 
@@ -127,13 +129,22 @@ def _in_words(report: Report) -> str:
     return f"asked {report.checked.asked}, changed {len(report.checked.changed)}, found {len(report.found)}"
 
 
+def tend() -> Report | None:
+    """What is due by the clock now: a pass, and the accounts of the days that are over."""
+    report = run_pass(by_the_clock=True)
+    if jobs.job(ACCOUNTS).due_at <= timezone.now():
+        Job.objects.filter(name=ACCOUNTS).update(due_at=timezone.now() + timedelta(hours=1))
+        close_days()
+    return report
+
+
 @task()
 def reconcile_task() -> str:
     """A pass, and the next one queued before it begins: a worker that is killed in the middle breaks no chain."""
     if not _queue_next():
         return "not due"
     try:
-        report = run_pass(by_the_clock=True)
+        report = tend()
     except ImproperlyConfigured as error:
         return str(error)
     return "another is at it" if report is None else _in_words(report)

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError, close_old_connections
 from django.utils import timezone
 
-from ai_features.billing.reconcile import Report, Watch, Window, run_pass
+from ai_features.billing.reconcile import Report, Watch, Window, run_pass, tend
 from ai_features.billing.reconcile.findings import Found
 from ai_features.exceptions import PaystackRateLimited, PaystackUnavailable
 from ai_features.management.moments import moment
@@ -119,7 +119,7 @@ def _window(start: datetime | None, end: datetime | None) -> Window | None:
 def _for_ever(every: float) -> NoReturn:
     while True:
         try:
-            run_pass(by_the_clock=True)
+            tend()
         except (OperationalError, InterfaceError) as error:
             log.warning("reconciliation: the database is away: %s", error)
         except ImproperlyConfigured as error:

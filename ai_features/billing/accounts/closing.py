@@ -1,0 +1,222 @@
+"""Closes each day once, from the ledger entries it had. A day ends with an entry, not with a moment: clocks of several
+machines differ by more than entries are apart, and each entry must belong to exactly one day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from itertools import groupby
+from typing import Any
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Count, F, Max, Q, Sum
+from django.utils import timezone
+
+from ai_features.billing.accounts.replay import Entry, LotState, Moved, WalletState, by_currency, values_of_lots
+from ai_features.models import AccountDay, EntryKind, LedgerEntry, Lot, LotMark, LotSource, Payout, Purchase
+
+GRACE = timedelta(hours=1)
+"""A day is closed so long after its end: an operation that began before midnight may still be on its way."""
+WALLETS_AT_A_TIME = 500
+ROWS_AT_A_TIME = 2000
+NEAR = 5000
+"""Ids and times of entries run in step, but for so many at most."""
+
+_ONE_DAY = timedelta(days=1)
+_MONEY = ("received_minor", "tax_minor", "fees_minor", "refunded_minor", "paid_out_minor", "payments", "fees_unknown")
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(slots=True)
+class Day:
+    """What a day did, before it is written."""
+
+    day: date
+    last_entry_id: int
+    moved: dict[str, Moved] = field(default_factory=by_currency)
+    money: dict[str, dict[str, int]] = field(default_factory=dict)
+    marks: dict[int, int] = field(default_factory=dict)
+
+
+def close_days(*, now: datetime | None = None, progress: Progress | None = None) -> int:
+    """Close every day that is over and not closed yet. Returns how many. Safe to repeat, to stop and to race."""
+    last_day = (timezone.localtime(now) - GRACE).date() - _ONE_DAY
+    closed = 0
+    while (day := _next_day()) is not None and day <= last_day:
+        try:
+            _write(work_out(day))
+        except IntegrityError:
+            # Another has closed it meanwhile. Where it is still open, the error is of another kind.
+            if not AccountDay.objects.filter(day=day).exists():
+                raise
+            continue
+        closed += 1
+        if progress is not None:
+            progress(closed, closed + (last_day - day).days)
+    return closed
+
+
+def rebuild() -> None:
+    """Forget what was closed; `close_days` then works it all out again from the entries."""
+    with transaction.atomic():
+        AccountDay.objects.all().delete()
+        LotMark.objects.all().delete()
+
+
+def work_out(day: date) -> Day:
+    """What a day did, from the last closed day on; nothing is written."""
+    after = AccountDay.objects.aggregate(last=Max("last_entry_id"))["last"] or 0
+    worked = Day(day, max(after, _last_entry_before(_midnight(day + _ONE_DAY))))
+    # A cursor on the server lives in a transaction, so that a pooler may stand between; SQLite would lock all out.
+    with transaction.atomic() if connection.vendor == "postgresql" else nullcontext():
+        for wallets in _by_wallets(after, worked.last_entry_id):
+            _replay(wallets, worked)
+    worked.money = _money(after, worked)
+    return worked
+
+
+def _next_day() -> date | None:
+    last = AccountDay.objects.order_by("-day").values_list("day", flat=True).first()
+    if last is not None:
+        return last + _ONE_DAY
+    first = LedgerEntry.objects.order_by("id").values_list("created_at", flat=True).first()
+    return None if first is None else timezone.localtime(first).date()
+
+
+def _midnight(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time()))
+
+
+def _last_entry_before(moment: datetime) -> int:
+    """The largest id among entries made before a moment: by bisection, since entries have no index by time."""
+    low, high = 0, LedgerEntry.objects.aggregate(newest=Max("id"))["newest"] or 0
+    while low < high:
+        middle = (low + high) // 2
+        entry = LedgerEntry.objects.filter(id__gt=middle).order_by("id").values_list("id", "created_at").first()
+        if entry is None or entry[1] >= moment:
+            high = middle
+        else:
+            low = entry[0]
+    near = LedgerEntry.objects.filter(id__gt=low - NEAR, id__lte=low + NEAR, created_at__lt=moment)
+    newest: int | None = near.aggregate(newest=Max("id"))["newest"]
+    return low if newest is None else newest
+
+
+Wallets = list[tuple[int, list[Entry]]]
+
+
+def _by_wallets(after: int, last: int) -> Iterator[Wallets]:
+    rows = (
+        LedgerEntry.objects.filter(id__gt=after, id__lte=last)
+        .order_by("wallet_id", "id")
+        .values_list("wallet_id", "kind", F("amount") + F("debt_change"), "debt_change", "lot_id", "created_at")
+    )
+    batch: Wallets = []
+    for wallet_id, entries in groupby(rows.iterator(ROWS_AT_A_TIME), key=lambda row: row[0]):
+        batch.append((wallet_id, [Entry(*row[1:]) for row in entries]))
+        if len(batch) == WALLETS_AT_A_TIME:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _replay(wallets: Wallets, worked: Day) -> None:
+    states = _states([wallet_id for wallet_id, _ in wallets], [entry for _, entries in wallets for entry in entries])
+    for wallet_id, entries in wallets:
+        state = states[wallet_id]
+        state.apply(entries, worked.moved)  # type: ignore[arg-type]
+        worked.marks |= {lot_id: state.lots[lot_id].remaining for lot_id in state.changed}
+
+
+def _states(wallet_ids: Iterable[int], entries: Iterable[Entry]) -> dict[int, WalletState]:
+    """The wallets as they stood at the end of the last closed day, with the lots that are new since."""
+    states = {wallet_id: WalletState({}) for wallet_id in wallet_ids}
+    for mark in LotMark.objects.filter(lot__wallet_id__in=list(states)).select_related("lot__purchase"):
+        states[mark.lot.wallet_id].lots[mark.lot_id] = _state_of(mark.lot, mark.remaining)
+    named = {entry.lot_id for entry in entries if entry.lot_id is not None}
+    missing = sorted(named.difference(*(state.lots for state in states.values())))
+    for first in range(0, len(missing), ROWS_AT_A_TIME):
+        for lot in Lot.objects.filter(pk__in=missing[first : first + ROWS_AT_A_TIME]).select_related("purchase"):
+            states[lot.wallet_id].lots[lot.pk] = _state_of(lot, 0)
+    return states
+
+
+def _state_of(lot: Lot, remaining: int) -> LotState:
+    currency, value_minor = "", 0
+    if lot.purchase is not None:
+        sold = values_of_lots(lot.purchase.price_minor, lot.purchase.credits, lot.purchase.bonus_credits)
+        currency, value_minor = lot.purchase.currency, sold[lot.source != LotSource.PURCHASED]
+    is_purchased = lot.source == LotSource.PURCHASED
+    return LotState(lot.pk, lot.amount, remaining, lot.expires_at, is_purchased, currency, value_minor)
+
+
+def _money(after: int, worked: Day) -> dict[str, dict[str, int]]:
+    """By currency: what the payments settled in this day brought, and what Paystack paid out."""
+    settled = Purchase.objects.filter(
+        entries__kind=EntryKind.PURCHASE, entries__id__gt=after, entries__id__lte=worked.last_entry_id
+    )
+    sums = {
+        "received_minor": Sum("paid_amount_minor"),
+        "tax_minor": Sum(F("amount_minor") - F("price_minor")),
+        "fees_unknown": Count("pk", filter=Q(fees_minor__isnull=True)),
+        "payments": Count("pk"),
+        # Last, as the name would stand for the sum in what comes after it.
+        "fees_minor": Sum("fees_minor"),
+    }
+    money: dict[str, dict[str, int]] = {}
+    for row in settled.order_by().values("currency").annotate(**sums):
+        _add(money, row["currency"], row)
+    start, end = _midnight(worked.day), _midnight(worked.day + _ONE_DAY)
+    paid_out = Payout.objects.filter(status="success", settled_at__gte=start, settled_at__lt=end).order_by()
+    for payout in paid_out.values("currency").annotate(paid_out_minor=Sum("effective_minor")):
+        _add(money, payout["currency"], payout)
+    return money
+
+
+def _add(money: dict[str, dict[str, int]], currency: str, row: Mapping[str, Any]) -> None:
+    of_currency = money.setdefault(currency, dict.fromkeys(_MONEY, 0))
+    for name in _MONEY:
+        of_currency[name] += int(row.get(name) or 0)
+
+
+def _write(worked: Day) -> None:
+    with transaction.atomic():
+        before = _closings(worked.day - _ONE_DAY)
+        currencies = sorted({*before, *worked.moved, *worked.money})
+        rows = [row_of(worked, currency, before.get(currency)) for currency in currencies or [""]]
+        # The unique constraint refuses a second one who closes the same day, before any mark is written.
+        AccountDay.objects.bulk_create(rows)
+        marks = [LotMark(lot_id=lot_id, remaining=left) for lot_id, left in worked.marks.items() if left]
+        LotMark.objects.bulk_create(
+            marks, batch_size=ROWS_AT_A_TIME, update_conflicts=True, unique_fields=["lot"], update_fields=["remaining"]
+        )
+        used_up = [lot_id for lot_id, left in worked.marks.items() if not left]
+        for first in range(0, len(used_up), ROWS_AT_A_TIME):
+            LotMark.objects.filter(pk__in=used_up[first : first + ROWS_AT_A_TIME]).delete()
+
+
+def _closings(day: date) -> dict[str, AccountDay]:
+    return {row.currency: row for row in AccountDay.objects.filter(day=day)}
+
+
+def row_of(worked: Day, currency: str, before: AccountDay | None) -> AccountDay:
+    """The day's row in one currency: its movements, and what follows from them and the day before."""
+    moved = worked.moved.get(currency, Moved())
+    money = worked.money.get(currency) or dict.fromkeys(_MONEY, 0)
+    before = before or AccountDay()
+    at_paystack = money["received_minor"] - money["fees_minor"] - money["refunded_minor"] - money["paid_out_minor"]
+    return AccountDay(
+        day=worked.day,
+        currency=currency,
+        last_entry_id=worked.last_entry_id,
+        **money,
+        **moved.as_dict(),
+        at_paystack_closing_minor=before.at_paystack_closing_minor + at_paystack,
+        deferred_closing_minor=before.deferred_closing_minor + moved.deferred_change_minor,
+        credits_closing=before.credits_closing + moved.credits_change,
+        debt_closing=before.debt_closing + moved.debt_change,
+    )

@@ -1,0 +1,116 @@
+"""Closed days added up for a period: each figure by currency, with opening and closing."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Protocol
+
+from django.db.models import Max
+
+from ai_features.models import AccountDay
+from ai_features.money import to_credits, to_major
+
+MONEY = (
+    *("received_minor", "tax_minor", "fees_minor", "refunded_minor", "paid_out_minor"),
+    *("sold_minor", "used_minor", "breakage_minor", "returned_minor"),
+)
+CREDITS = (
+    *("credits_sold", "credits_bonus", "credits_granted", "credits_spent", "credits_expired", "credits_taken_back"),
+    "debt_change",
+)
+COUNTS = ("payments", "fees_unknown")
+CLOSINGS = ("at_paystack_closing_minor", "deferred_closing_minor", "credits_closing", "debt_closing")
+
+
+class Written(Protocol):
+    """A file, an answer over HTTP, a command's output."""
+
+    def write(self, text: str, /) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One currency in one period, in the subunit and in micro-credits. Days that are not closed are not in it."""
+
+    currency: str
+    first: date
+    last: date
+    figures: dict[str, int]
+    openings: dict[str, int]
+    closings: dict[str, int]
+
+    def columns(self) -> dict[str, str | Decimal | int]:
+        """As a person reads them, in major units and credits."""
+        told: dict[str, str | Decimal | int] = {
+            "from": self.first.isoformat(),
+            "to": self.last.isoformat(),
+            "currency": self.currency or "(granted)",
+        }
+        told |= {f"opening_{_name(name)}": _shown(name, value) for name, value in self.openings.items()}
+        told |= {_name(name): _shown(name, value) for name, value in self.figures.items()}
+        return told | {f"closing_{_name(name)}": _shown(name, value) for name, value in self.closings.items()}
+
+
+def statements(first: date, last: date) -> list[Statement]:
+    """A statement for each currency that has any history by then; granted credits, which have none, come last."""
+    rows = AccountDay.objects.filter(day__gte=first, day__lte=last).order_by("day")
+    by_currency: dict[str, list[AccountDay]] = {}
+    for row in rows:
+        by_currency.setdefault(row.currency, []).append(row)
+    return [_statement(by_currency[currency]) for currency in sorted(by_currency, key=lambda code: code or "~")]
+
+
+def closed_until() -> date | None:
+    last: date | None = AccountDay.objects.aggregate(last=Max("day"))["last"]
+    return last
+
+
+def month_of(text: str) -> tuple[date, date]:
+    """First and last day of 2026-11. Raises ValueError."""
+    first = date.fromisoformat(f"{text}-01")
+    return first, (first + timedelta(days=32)).replace(day=1) - timedelta(days=1)
+
+
+def write_csv(told: Iterable[Statement], file: Written) -> None:
+    rows = [statement.columns() for statement in told]
+    writer = csv.DictWriter(file, list(rows[0]) if rows else ["from", "to", "currency"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def _statement(days: Sequence[AccountDay]) -> Statement:
+    figures = {name: sum(getattr(day, name) for day in days) for name in (*COUNTS, *MONEY, *CREDITS)}
+    closings = {name.replace("_closing", ""): getattr(days[-1], name) for name in CLOSINGS}
+    changes = {
+        "at_paystack_minor": figures["received_minor"]
+        - figures["fees_minor"]
+        - figures["refunded_minor"]
+        - figures["paid_out_minor"],
+        "deferred_minor": figures["sold_minor"]
+        - figures["used_minor"]
+        - figures["breakage_minor"]
+        - figures["returned_minor"],
+        "credits": figures["credits_sold"]
+        + figures["credits_bonus"]
+        + figures["credits_granted"]
+        - figures["credits_spent"]
+        - figures["credits_expired"]
+        - figures["credits_taken_back"],
+        "debt": figures["debt_change"],
+    }
+    openings = {name: closings[name] - change for name, change in changes.items()}
+    return Statement(days[0].currency, days[0].day, days[-1].day, figures, openings, closings)
+
+
+def _name(name: str) -> str:
+    return name.removesuffix("_minor")
+
+
+def _shown(name: str, value: int) -> Decimal | int:
+    if name in COUNTS:
+        return value
+    return to_major(value) if name.endswith("_minor") else to_credits(value)
