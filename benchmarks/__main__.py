@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -41,18 +41,22 @@ def _rows(server: Postgres, arguments: Namespace) -> Iterator[Row]:
     # Django must be set up before its models are imported.
     from django.core.management import call_command  # noqa: PLC0415
 
-    from benchmarks import data, history, http, python_api, reconciling, sqlite  # noqa: PLC0415
+    from benchmarks import data, history, http, python_api, reconciling, sandbox, sqlite  # noqa: PLC0415
 
     call_command("migrate", verbosity=0)
     wallets = data.make_wallets(WALLETS, "buyer")
-    groups = (
-        lambda: python_api.rows(server, wallets),
-        lambda: http.rows(server, wallets),
-        lambda: history.rows(arguments.history),
-        lambda: reconciling.rows(arguments.payments, wallets),
-        sqlite.rows,
+    # What the names of a group's rows begin with; a group that was not asked for prepares nothing.
+    groups: tuple[tuple[str, Callable[[], Iterable[Row]]], ...] = (
+        ("", lambda: python_api.rows(server, wallets)),
+        ("http", lambda: http.rows(server, wallets)),
+        ("history", lambda: history.rows(arguments.history)),
+        ("reconcile", lambda: reconciling.rows(arguments.payments, wallets)),
+        ("", sqlite.rows),
+        ("sandbox", lambda: sandbox.rows(arguments.transactions)),
     )
-    for group in groups:
+    for prefix, group in groups:
+        if arguments.only and not any(name[: len(prefix)] == prefix[: len(name)] for name in arguments.only):
+            continue
         for row in group():
             if not arguments.only or row.name.startswith(arguments.only):
                 yield row
@@ -64,6 +68,7 @@ def _arguments() -> Namespace:
     parser.add_argument("--seconds", default=5.0, type=float, help="of each measurement")
     parser.add_argument("--repeats", default=3, type=int)
     parser.add_argument("--history", default=1_000_000, type=int, help="entries of the wallet with a long past")
+    parser.add_argument("--transactions", default=1_000_000, type=int, help="in the sandbox's full file")
     parser.add_argument("--payments", default=1_000_000, type=int, help="in the list that is reconciled")
     return parser.parse_args()
 

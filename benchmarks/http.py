@@ -55,12 +55,10 @@ def rows(server: Postgres, wallets: Sequence[Wallet]) -> Iterator[Row]:
         print("wrk is not installed (apt-get install wrk); the rows over HTTP are left out.", file=sys.stderr)
         return
     tokens = data.make_tokens(list(wallets))
-    spends = [
-        _request("POST", SPEND, b'{"credits": 0.5, "feature": "chat"}', _authorization(token)) for token in tokens
-    ]
-    balances = [_request("GET", BALANCE, b"", _authorization(token)) for token in tokens]
+    spends = [request("POST", SPEND, b'{"credits": 0.5, "feature": "chat"}', _authorization(token)) for token in tokens]
+    balances = [request("GET", BALANCE, b"", _authorization(token)) for token in tokens]
     connections.close_all()
-    with _serving([*_PRODUCT, "app.wsgi:application"]) as product, _serving([*_SERVICE, _APP]) as service:
+    with serving([*_PRODUCT, "app.wsgi:application"]) as product, serving([*_SERVICE, _APP]) as service:
         for name, requests, pgbench_goal, service_goal in (
             ("http: spend", spends, 0.40, 0.8),
             ("http: spend, hot wallet", spends[:1], 0.35, None),
@@ -68,9 +66,9 @@ def rows(server: Postgres, wallets: Sequence[Wallet]) -> Iterator[Row]:
         ):
             yardsticks = [
                 Yardstick("pgbench", server.pgbench, pgbench_goal),
-                Yardstick("Starlette + asyncpg", _replayed(service, requests), service_goal),
+                Yardstick("Starlette + asyncpg", replayed(service, requests), service_goal),
             ]
-            yield Row(name, _replayed(product, requests), yardsticks)
+            yield Row(name, replayed(product, requests), yardsticks)
         yield Row("http: webhook", _settled(product, wallets), [Yardstick("pgbench", server.pgbench, 0.35)])
 
 
@@ -78,34 +76,34 @@ _APP = "benchmarks.starlette_service:app"
 
 
 def spend_request(token: str) -> bytes:
-    return _request("POST", SPEND, b'{"credits": 0.5, "feature": "chat"}', _authorization(token))
+    return request("POST", SPEND, b'{"credits": 0.5, "feature": "chat"}', _authorization(token))
 
 
 def one_connection(request: bytes, seconds: float) -> float:
     """Answers a second of one worker to one client: one over it is how long an answer takes."""
     command = [*_PRODUCT, "--workers", "1", "app.wsgi:application"]
     connections.close_all()
-    with _serving(command) as port, _file_of([request]) as file:
-        _wrk(port, file, "random", WARM_UP_SECONDS, clients=1)
-        return _wrk(port, file, "random", seconds, clients=1)
+    with serving(command) as port, file_of([request]) as file:
+        wrk(port, file, "random", WARM_UP_SECONDS, clients=1)
+        return wrk(port, file, "random", seconds, clients=1)
 
 
 def _authorization(token: str) -> dict[str, str]:
     return {"Authorization": f"Token {token}"}
 
 
-def _request(method: str, path: str, body: bytes, headers: dict[str, str]) -> bytes:
+def request(method: str, path: str, body: bytes, headers: dict[str, str]) -> bytes:
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", *(f"{name}: {value}" for name, value in headers.items())]
     if body:
         lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def _replayed(port: int, requests: Sequence[bytes]) -> Measure:
+def replayed(port: int, requests: Sequence[bytes]) -> Measure:
     def measure(seconds: float) -> float:
-        with _file_of(requests) as file:
-            _wrk(port, file, "random", WARM_UP_SECONDS)
-            return _wrk(port, file, "random", seconds)
+        with file_of(requests) as file:
+            wrk(port, file, "random", WARM_UP_SECONDS)
+            return wrk(port, file, "random", seconds)
 
     return measure
 
@@ -113,11 +111,11 @@ def _replayed(port: int, requests: Sequence[bytes]) -> Measure:
 def _settled(port: int, wallets: Sequence[Wallet]) -> Measure:
     def measure(seconds: float) -> float:
         bodies = data.make_purchases(list(wallets), round(seconds * SETTLED_A_SECOND_MAX))
-        requests = [_request("POST", WEBHOOK, body, {"x-paystack-signature": data.sign(body)}) for body in bodies]
+        requests = [request("POST", WEBHOOK, body, {"x-paystack-signature": data.sign(body)}) for body in bodies]
         completed = Purchase.objects.filter(status=PurchaseStatus.COMPLETED)
         before = completed.count()
-        with _file_of(requests) as file:
-            rate = _wrk(port, file, "in-order", seconds)
+        with file_of(requests) as file:
+            rate = wrk(port, file, "in-order", seconds)
         done = completed.count() - before
         if done < rate * seconds * 0.99 or done == len(bodies):
             raise RuntimeError(f"{rate:,.0f} webhooks a second were answered, but only {done} of them settled.")
@@ -127,7 +125,7 @@ def _settled(port: int, wallets: Sequence[Wallet]) -> Measure:
 
 
 @contextmanager
-def _file_of(requests: Sequence[bytes]) -> Iterator[Path]:
+def file_of(requests: Sequence[bytes]) -> Iterator[Path]:
     with tempfile.NamedTemporaryFile(prefix="ai-credits-bench-") as file:
         for request in requests:
             file.write(b"%d\n%s" % (len(request), request))
@@ -135,7 +133,7 @@ def _file_of(requests: Sequence[bytes]) -> Iterator[Path]:
         yield Path(file.name)
 
 
-def _wrk(port: int, requests: Path, order: str, seconds: float, clients: int = CLIENTS) -> float:
+def wrk(port: int, requests: Path, order: str, seconds: float, clients: int = CLIENTS) -> float:
     """Answers a second. Raises RuntimeError unless all of them were good."""
     command = ["wrk", "--threads=1", f"--connections={clients}", f"--duration={max(1, round(seconds))}s"]
     command += [f"--script={_REPLAY}", f"http://127.0.0.1:{port}", "--", str(requests), order]
@@ -149,7 +147,7 @@ def _wrk(port: int, requests: Path, order: str, seconds: float, clients: int = C
 
 
 @contextmanager
-def _serving(arguments: list[str]) -> Iterator[int]:
+def serving(arguments: list[str]) -> Iterator[int]:
     """The port of a server that answers, until the block ends."""
     with socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -20,6 +20,7 @@ from paystack_sandbox.checkout.routes import routes as checkout_routes
 from paystack_sandbox.dashboard.routes import routes as dashboard_routes
 from paystack_sandbox.errors import NotInSandbox
 from paystack_sandbox.pages import STATIC_FOLDER
+from paystack_sandbox.routing import sections
 from paystack_sandbox.sandbox import Sandbox
 
 
@@ -37,10 +38,14 @@ def create_app(sandbox: Sandbox) -> ASGIApp:
 
     app = Starlette(
         routes=[
-            *(Route(route.path, endpoint(route), methods=[route.method]) for route in ROUTES),
-            *control.routes(),
-            *checkout_routes(),
-            *dashboard_routes(),
+            *sections(
+                [
+                    *(Route(route.path, endpoint(route), methods=[route.method]) for route in ROUTES),
+                    *control.routes(),
+                    *checkout_routes(),
+                    *dashboard_routes(),
+                ]
+            ),
             Mount("/static", StaticFiles(directory=STATIC_FOLDER)),
         ],
         exception_handlers={HTTPException: _http_error, 500: _own_fault},

@@ -3,17 +3,25 @@
 import argparse
 import contextlib
 import os
+import signal
+import socket
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
-from paystack_sandbox.money import CURRENCIES
+import httpx2
+
+from paystack_sandbox.money import COUNTRIES, CURRENCIES
 from paystack_sandbox.sandbox import DEFAULT_SECRET_KEY, InvalidConfiguration, Sandbox
 from paystack_sandbox.server import address_of, build_server, listen
 from paystack_sandbox.settings import Settings
 from paystack_sandbox.state import State, UnusableDataFile
 
 _MAX_PORT = 65535
+_REACH_SECONDS = 3.0
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -27,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # A name that can't be resolved has a negative number, which the system's table doesn't know.
         number = error.errno or 0
         reason = os.strerror(number) if number > 0 else error.strerror or error
-        sys.exit(_complaint(f"can't listen on {options.host} port {options.port}: {reason}"))
+        sys.exit(_complaint(f"can't listen on {options.host} port {options.port}: {reason}. Try another --port."))
 
 
 def _complaint(message: str) -> int:
@@ -42,7 +50,7 @@ def _serve(options: argparse.Namespace) -> None:
         sandbox = Sandbox(
             state,
             secret_keys=options.secret_key or [DEFAULT_SECRET_KEY],
-            currencies=options.currency or ["GHS"],
+            currencies=options.currency or COUNTRIES[options.country],
             webhook_url=options.webhook_url,
             public_url=options.public_url.rstrip("/"),
             seed=options.seed,
@@ -53,44 +61,62 @@ def _serve(options: argparse.Namespace) -> None:
                 pass_fees_to_payer=options.pass_fees_to_payer,
             ),
         )
-        server = build_server(sandbox, lambda: _say(address, options.webhook_url))
-        # The server stops in good order on Ctrl-C and then raises the interrupt again.
+        server = build_server(sandbox, lambda: _say(address, sandbox, options.webhook_url))
+        # The server stops in good order on Ctrl-C or SIGTERM, and then raises the same again.
+        signal.signal(signal.SIGTERM, _interrupt)
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
 
 
-def _say(address: str, webhook_url: str | None) -> None:
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _say(address: str, sandbox: Sandbox, webhook_url: str | None) -> None:
     webhooks = webhook_url or "nowhere (no --webhook-url)"
-    sys.stdout.write(f"Paystack sandbox on {address}, webhooks to {webhooks}. Ctrl-C stops it.\n")
+    who = "any machine" if sandbox.allow_remote_control else "this machine only"
+    sys.stdout.write(
+        f"Paystack sandbox on {address}, webhooks to {webhooks}.\n"
+        f"Dashboard at the same address; it and the control routes serve {who}. Ctrl-C stops it.\n"
+    )
     sys.stdout.flush()
+    if webhook_url is not None:
+        # Aside: looking up a name may take longer than anyone would wait for the start.
+        threading.Thread(target=_warn_where_nobody_listens, args=(webhook_url,), daemon=True).start()
+
+
+def _warn_where_nobody_listens(webhook_url: str) -> None:
+    url = httpx2.URL(webhook_url)
+    try:
+        socket.create_connection((url.host, url.port or {"https": 443}.get(url.scheme, 80)), _REACH_SECONDS).close()
+    except OSError as error:
+        reason = error.strerror or error
+        _complaint(f"nothing listens at {webhook_url} yet ({reason}). Webhooks are kept, and tried again by the clock.")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="paystack-sandbox",
         description="Paystack on localhost: HTTP API, hosted checkout and signed webhooks. No money moves.",
-        epilog="Point your client's base address at the printed one. See docs/SANDBOX.md.",
+        epilog="Point your client's base address at the printed one, and open that in a browser to watch.",
     )
+    _add_serving(parser)
+    _add_merchant(parser)
+    parser.add_argument(
+        "--print-completion",
+        action=_PrintCompletion,
+        choices=("bash", "zsh", "fish", "tcsh", "powershell"),
+        help="print a script with which the shell completes these options",
+    )
+    return parser
+
+
+def _add_serving(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     add("--port", type=_port, default=8010, help="port to listen on; 0 takes a free one (default %(default)s)")
     add("--webhook-url", metavar="URL", help="where webhooks are sent")
-    add(
-        "--secret-key",
-        action="append",
-        metavar="KEY",
-        help=f"the key clients use, sk_test_… or sk_live_…; repeat it for more (default {DEFAULT_SECRET_KEY})",
-    )
     add("--data", type=_data_file, metavar="FILE", help="keep everything in this SQLite file, not in memory")
-    add(
-        "--currency",
-        type=_currencies,
-        metavar="CODE[,CODE]",
-        help=f"currencies the merchant may charge, the default first: {', '.join(CURRENCIES)} (default GHS)",
-    )
-    add("--merchant-name", default=Settings().merchant_name, metavar="NAME", help="shown on the checkout")
-    add("--callback-url", metavar="URL", help="where payers return to when a transaction names no callback")
-    add("--pass-fees-to-payer", action="store_true", help="charge Paystack's fee on top of the amount")
     add("--public-url", default="", metavar="URL", help="this server's address as payers' browsers see it")
     add("--seed", type=int, metavar="N", help="make the faults repeatable")
     add(
@@ -98,7 +124,51 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="let other machines use the dashboard and the control routes",
     )
-    return parser
+
+
+def _add_merchant(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--secret-key",
+        action="append",
+        metavar="KEY[:COUNTRY]",
+        help="the key clients use, sk_test_… or sk_live_…, and its own country where several have different ones; "
+        f"repeat it for more (default {DEFAULT_SECRET_KEY})",
+    )
+    money = parser.add_mutually_exclusive_group()
+    money.add_argument(
+        "--country",
+        choices=tuple(COUNTRIES),
+        default="ghana",
+        help="the merchant's, with its currency, channels and deadlines (default %(default)s)",
+    )
+    money.add_argument(
+        "--currency",
+        type=_currencies,
+        metavar="CODE[,CODE]",
+        help=f"instead: the currencies the merchant may charge, the default first, of {', '.join(CURRENCIES)}",
+    )
+    add("--merchant-name", default=Settings().merchant_name, metavar="NAME", help="shown on the checkout")
+    add("--callback-url", metavar="URL", help="where payers return to when a transaction names no callback")
+    add("--pass-fees-to-payer", action="store_true", help="charge Paystack's fee on top of the amount")
+
+
+class _PrintCompletion(argparse.Action):
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        # Not at the top: no start of the server needs it.
+        import shtab  # noqa: PLC0415
+
+        for action in parser._actions:
+            if action.metavar == "FILE":
+                action.complete = shtab.FILE  # type: ignore[attr-defined]
+        sys.stdout.write(shtab.complete(parser, str(values)) + "\n")
+        parser.exit()
 
 
 def _port(text: str) -> int:

@@ -40,6 +40,15 @@ CURRENCIES: dict[str, Currency] = {
     )
 }
 
+# What a merchant of the country charges in at first; dollars are switched on by request (facts 11.1).
+COUNTRIES: dict[str, tuple[str, ...]] = {
+    "ghana": ("GHS",),
+    "nigeria": ("NGN",),
+    "kenya": ("KES",),
+    "south-africa": ("ZAR",),
+    "cote-divoire": ("XOF",),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Price:

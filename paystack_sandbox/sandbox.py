@@ -9,7 +9,7 @@ import httpx2
 from paystack_sandbox.apilog import ApiLog
 from paystack_sandbox.clock import Clock
 from paystack_sandbox.faults import Dice, Faults, parse_faults
-from paystack_sandbox.money import CURRENCIES
+from paystack_sandbox.money import COUNTRIES, CURRENCIES
 from paystack_sandbox.settings import Settings
 from paystack_sandbox.state import Integration, State, Transaction
 from paystack_sandbox.webhooks import Webhooks
@@ -23,7 +23,10 @@ class InvalidConfiguration(ValueError):
 
 
 class Sandbox:
-    """Everything behind the HTTP routes. Clock and faults are kept in the state and outlive a restart."""
+    """Everything behind the HTTP routes. Clock and faults are kept in the state and outlive a restart.
+
+    A secret key may name its country, and so its currencies: `sk_test_ng:nigeria`.
+    """
 
     def __init__(
         self,
@@ -37,7 +40,8 @@ class Sandbox:
         allow_remote_control: bool = False,
         settings: Settings | None = None,
     ) -> None:
-        check_configuration(secret_keys, currencies, webhook_url)
+        accounts = read_accounts(secret_keys, currencies)
+        check_webhook_url(webhook_url)
         self.state = state
         self.settings = settings or Settings()
         self.public_url = public_url
@@ -49,7 +53,7 @@ class Sandbox:
         faults = parse_faults(stored_faults, self.seed) if stored_faults else Faults(seed=self.seed)
         self.dice = Dice(faults, state.load("faults_since_ms") or 0)
         self.webhooks = Webhooks(self)
-        self._integration_ids = {key: state.put_integration(key, currencies, webhook_url) for key in secret_keys}
+        self._integration_ids = {key: state.put_integration(key, own, webhook_url) for key, own in accounts.items()}
         self._integrations: dict[str, Integration] = {}
 
     # Integrations
@@ -119,21 +123,47 @@ class Sandbox:
         self.webhooks.wake()
 
 
-def check_configuration(secret_keys: Sequence[str], currencies: Sequence[str], webhook_url: str | None) -> None:
-    """Raises InvalidConfiguration."""
+def read_accounts(secret_keys: Sequence[str], currencies: Sequence[str]) -> dict[str, Sequence[str]]:
+    """The currencies of each secret key. Raises InvalidConfiguration."""
     if not secret_keys:
         raise InvalidConfiguration("at least one secret key is needed")
-    for key in secret_keys:
-        if not key.startswith(KEY_PREFIXES) or key in KEY_PREFIXES or not key.isascii() or " " in key:
-            raise InvalidConfiguration("a secret key starts with sk_test_ or sk_live_, as Paystack's do")
-    if len(set(secret_keys)) != len(secret_keys):
-        raise InvalidConfiguration("the same secret key was given twice")
+    check_currencies(currencies)
+    accounts: dict[str, Sequence[str]] = {}
+    for given in secret_keys:
+        key, _, country = given.partition(":")
+        check_secret_key(key)
+        if key in accounts:
+            raise InvalidConfiguration("the same secret key was given twice")
+        accounts[key] = currencies_of(country) if country else currencies
+    return accounts
+
+
+def check_secret_key(key: str) -> None:
+    # The key itself stays out of the message: it may be a real one.
+    if key.startswith("pk_"):
+        raise InvalidConfiguration("a public key was given; clients use the secret key, sk_test_… or sk_live_…")
+    if (
+        not key.startswith(KEY_PREFIXES)
+        or key in KEY_PREFIXES
+        or not key.isascii()
+        or not key.isprintable()
+        or " " in key
+    ):
+        raise InvalidConfiguration("a secret key starts with sk_test_ or sk_live_, as Paystack's do")
+
+
+def currencies_of(country: str) -> Sequence[str]:
+    if country not in COUNTRIES:
+        raise InvalidConfiguration(f"country {country!r} is none of {', '.join(COUNTRIES)}")
+    return COUNTRIES[country]
+
+
+def check_currencies(currencies: Sequence[str]) -> None:
     for currency in currencies:
         if currency not in CURRENCIES:
             raise InvalidConfiguration(f"currency {currency!r} is none of {', '.join(CURRENCIES)}")
     if not currencies:
         raise InvalidConfiguration("at least one currency is needed")
-    check_webhook_url(webhook_url)
 
 
 def check_webhook_url(url: str | None) -> None:

@@ -14,7 +14,7 @@ import uvicorn
 
 from paystack_sandbox.app import create_app
 from paystack_sandbox.connection import CuttableProtocol
-from paystack_sandbox.sandbox import DEFAULT_SECRET_KEY, Sandbox
+from paystack_sandbox.sandbox import DEFAULT_SECRET_KEY, Sandbox, currencies_of
 from paystack_sandbox.settings import Settings
 from paystack_sandbox.state import State
 
@@ -89,15 +89,16 @@ class PaystackSandbox:
         data: Path | str | None = None,
         seed: int | None = None,
         currencies: tuple[str, ...] = ("GHS",),
+        country: str | None = None,
         secret_keys: tuple[str, ...] = (),
         settings: Settings | None = None,
     ) -> None:
-        self.secret_key = secret_key
+        self.secret_key = secret_key.partition(":")[0]
         self.url = ""
         self._host, self._port, self._data = host, port, data
         self._options: dict[str, Any] = {
             "secret_keys": (secret_key, *secret_keys),
-            "currencies": currencies,
+            "currencies": currencies_of(country) if country else currencies,
             "webhook_url": webhook_url,
             "seed": seed,
             "settings": settings,
@@ -169,6 +170,16 @@ class PaystackSandbox:
         path = f"/_sandbox/transactions/{quote(reference, safe='')}/pay"
         paid: dict[str, Any] = self._call("POST", path, body)
         return paid
+
+    def refund(self, reference: str, **body: Any) -> dict[str, Any]:
+        """As the merchant does in Paystack's dashboard: all of it, or `amount`. Answers the refund."""
+        made: dict[str, Any] = self._call("POST", "/_sandbox/refunds", {"transaction": reference, **body})
+        return made
+
+    def dispute(self, reference: str, **body: Any) -> dict[str, Any]:
+        """As the payer does at the bank: `amount`, `category` and `message` if you like. Answers the dispute."""
+        raised: dict[str, Any] = self._call("POST", "/_sandbox/disputes", {"transaction": reference, **body})
+        return raised
 
     def webhooks(self) -> list[dict[str, Any]]:
         """Deliveries, newest first."""

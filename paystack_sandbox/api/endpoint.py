@@ -55,11 +55,11 @@ async def _perform(route: Route, sandbox: Sandbox, request: Request) -> Response
 def base_url(request: Request) -> str:
     """Where the client found the sandbox. One that was led here under Paystack's own name is told the true address,
     or its payers would go to Paystack's checkout."""
-    host = request.url.hostname or ""
-    server = request.scope.get("server")
-    if server is None or not (host == PAYSTACK or host.endswith(f".{PAYSTACK}")):
-        return f"{request.url.scheme}://{request.url.netloc}"
-    address, port = server
+    named = request.headers.get("host", "")
+    host = named.partition(":")[0].lower()
+    if named and host != PAYSTACK and not host.endswith(f".{PAYSTACK}"):
+        return f"{request.scope['scheme']}://{named}"
+    address, port = request.scope["server"]
     return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
 
 

@@ -10,7 +10,7 @@ from django.urls import URLPattern, get_resolver
 from ai_features import conf, errors, exceptions
 from tests.docs import GUIDE, README, ROOT, SETTINGS, section
 
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "paystack_sandbox" / "README.md"])
 # Roots that are never raised themselves.
 FAMILIES = {"ai_credits_error", "request_refused", "paystack_error"}
 
@@ -31,7 +31,7 @@ def rows(page: str, heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)] for line in lines]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:|mailto:)([^)\s]+)\)", prose(page)):
         path, _, anchor = target.partition("#")

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Callable, Iterator
 
+import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
-from paystack_sandbox import PaystackSandbox
+from paystack_sandbox import PaystackSandbox, Settings
 from tests.paystack_sandbox.browsing import BrowserThread
 from tests.paystack_sandbox.conftest import Start
 
@@ -49,6 +50,36 @@ def test_declined_card_then_pin_and_otp(browse: Browse, start: Start, paystack_s
         assert paystack_sandbox.transaction(data["reference"])["status"] == "success"
 
     browse(story)
+
+
+def test_only_field_and_wrong_field_have_the_caret(browse: Browse, start: Start) -> None:
+    def story(page: Page) -> None:
+        page.goto(start()["authorization_url"])
+        pay_by_card(page, "4084", "123")
+        expect(page.get_by_label("Card number")).to_be_focused()
+        pay_by_card(page, "5060 6666 6666 6666 666", "123")
+        expect(page.get_by_label("PIN")).to_be_focused()
+        page.keyboard.type("1234")
+        page.keyboard.press("Enter")
+        expect(page.get_by_label("OTP")).to_be_focused()
+
+    browse(story)
+
+
+def test_long_merchant_name_is_read_whole_beside_a_large_amount(browse: Browse) -> None:
+    with PaystackSandbox(settings=Settings(merchant_name="Accra Shea Butter")) as sandbox:
+        body = {"email": "ama@example.com", "amount": 12345678}
+        headers = {"Authorization": f"Bearer {sandbox.secret_key}"}
+        made = httpx2.post(f"{sandbox.url}/transaction/initialize", json=body, headers=headers).json()["data"]
+
+        def story(page: Page) -> None:
+            page.goto(made["authorization_url"])
+            name = page.locator(".merchant")
+            assert name.evaluate(
+                "one => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight + 1"
+            )
+
+        browse(story)
 
 
 def test_mobile_money_approved_on_the_simulated_phone(browse: Browse, start: Start) -> None:

@@ -1,7 +1,10 @@
 """Whatever a client sends: JSON comes back, never a 500, and the next request is served."""
 
+import contextlib
 import json
+import re
 import socket
+import threading
 
 import httpx2
 import pytest
@@ -129,10 +132,58 @@ def test_unreadable_bodies(client: httpx2.Client, raw: bytes) -> None:
     ],
 )
 def test_odd_request_lines(paystack_sandbox: PaystackSandbox, request_line: bytes, status: bytes) -> None:
-    host, _, port = paystack_sandbox.url.removeprefix("http://").partition(":")
+    assert said(paystack_sandbox, request_line + b"\r\nHost: x\r\nConnection: close\r\n\r\n").split()[1] == status
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET /customer/\xc3\xa9 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /charge HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+        b"POST /charge HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        b"GET / HTTP/1.1\r\nX: " + b"a" * 200_000,
+    ],
+)
+def test_what_is_no_http_gets_json_too(paystack_sandbox: PaystackSandbox, sent: bytes) -> None:
+    head, _, body = said(paystack_sandbox, sent).partition(b"\r\n\r\n")
+    assert (head.split()[1], json.loads(body)["status"]) == (b"400", False)
+
+
+def test_pipelined_requests_are_answered_in_turn(paystack_sandbox: PaystackSandbox) -> None:
+    paths = [b"/bank?perPage=%d" % number for number in range(1, 9)]
+    sent = b"".join(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n" for path in paths)
+    answers = said(paystack_sandbox, sent + b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert re.findall(rb'"perPage":(\d)', answers) == [b"%d" % number for number in range(1, 9)]
+
+
+def test_body_in_chunks_and_in_no_hurry(paystack_sandbox: PaystackSandbox) -> None:
+    head = b"POST /transaction/initialize HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk_test_sandbox\r\n"
+    head += b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    chunks = (b'{"email":"a@b.co",', b'"amount":1}')
+    sent = [head, *(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks), b"0\r\n\r\n"]
+    assert b"Authorization URL created" in said(paystack_sandbox, *sent, pause_seconds=0.02)
+
+
+def test_offer_of_another_protocol_loses_no_body(client: httpx2.Client) -> None:
+    """Java's client offers HTTP/2 with every first request."""
+    offer = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2-settings": "AAMAAABkAAQAAP__"}
+    assert client.post("/transaction/initialize", json={"email": "a@b.co", "amount": 1}, headers=offer).is_success
+
+
+def said(sandbox: PaystackSandbox, *sent: bytes, pause_seconds: float = 0) -> bytes:
+    """All that comes back until the sandbox closes the connection."""
+    host, _, port = sandbox.url.removeprefix("http://").partition(":")
+    received = b""
     with socket.create_connection((host, int(port)), timeout=5) as connection:
-        connection.sendall(request_line + b"\r\nHost: x\r\n\r\n")
-        assert connection.recv(100).split()[1] == status
+        with contextlib.suppress(OSError):
+            for part in sent:
+                connection.sendall(part)
+                threading.Event().wait(pause_seconds)
+        with contextlib.suppress(ConnectionResetError):
+            while chunk := connection.recv(65536):
+                received += chunk
+    return received
 
 
 def test_lone_surrogates_and_infinities_round_trip(client: httpx2.Client) -> None:
