@@ -48,6 +48,7 @@ from ai_features.money import MAX_MICRO, to_credits
 LOTS_AT_A_TIME = 100
 
 _ONE_DAY = timedelta(days=1)
+_A_MOMENT = timedelta.resolution
 _LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 
 
@@ -119,36 +120,46 @@ class Account:
     # Upkeep
 
     def bring_up_to_date(self) -> None:
-        """End the reservations and lots whose time has come, and pay debt from what that left."""
-        wallet = self.wallet
-        if wallet.held:
-            due = wallet.reservations.filter(status=ReservationStatus.OPEN, expires_at__lte=self.now)
-            for reservation in _locked(due.order_by("id")):
-                self._end(reservation, ReservationStatus.EXPIRED)
-        if wallet.next_expiry_at is not None and wallet.next_expiry_at <= self.now:
-            self._expire_due_lots()
+        """End the reservations and lots whose time has come, and pay debt from what that left.
+
+        In the order of time, so that it makes no difference when somebody comes by. A reservation ends before a lot
+        that expires at the same moment.
+        """
+        due = self.wallet.reservations.filter(status=ReservationStatus.OPEN, expires_at__lte=self.now)
+        while self.wallet.held and (reservation := _locked(due.order_by("expires_at", "id")).first()) is not None:
+            if self._expire_lots(before=reservation.expires_at):
+                reservation.refresh_from_db(fields=["overdue"])
+            self._end(reservation, ReservationStatus.EXPIRED)
+            self._pay_debt()
+        self._expire_lots(before=self.now + _A_MOMENT)
         self._pay_debt()
 
     def allocate(self) -> None:
         """Charge what was spent so far to the lots; before anything changes the set of them."""
         if self.wallet.unallocated:
             self._charge_lots()
-            self.wallet.next_expiry_at = self._earliest_expiry()
+            self.wallet.next_expiry_at = self._earliest_expiry(self.now)
 
     def _charge_lots(self) -> None:
         self._take(self._usable_lots(), self.wallet.unallocated)
         self.wallet.unallocated = 0
 
-    def _expire_due_lots(self) -> None:
-        """Take due lots out, save what open reservations hold: those credits are the first in order of use."""
+    def _expire_lots(self, *, before: datetime) -> bool:
+        """Take due lots out, save what open reservations hold: those credits are the first in order of use.
+
+        Says whether any was due.
+        """
+        if self.wallet.next_expiry_at is None or self.wallet.next_expiry_at >= before:
+            return False
         self._charge_lots()
         protected = self.wallet.held - self.wallet.overdue
-        for lot in list(self._usable_lots().filter(expires_at__lte=self.now)):
+        for lot in list(self._usable_lots().filter(expires_at__lt=before)):
             kept = min(lot.remaining, protected)
             protected -= kept
             self._keep_for_reservations(kept)
             self._expire(lot, lot.remaining - kept)
-        self.wallet.next_expiry_at = self._earliest_expiry()
+        self.wallet.next_expiry_at = self._earliest_expiry(before)
+        return True
 
     def _keep_for_reservations(self, amount: int) -> None:
         self.wallet.overdue += amount
@@ -179,8 +190,8 @@ class Account:
         overdue = self.wallet.lots.filter(remaining__gt=0, expires_at__lt=self.wallet.next_expiry_at or _LAST_MOMENT)
         return overdue.order_by(*ORDER_OF_USE)
 
-    def _earliest_expiry(self) -> datetime | None:
-        usable = self._usable_lots().filter(expires_at__gt=self.now)
+    def _earliest_expiry(self, since: datetime) -> datetime | None:
+        usable = self._usable_lots().filter(expires_at__gte=since)
         return usable.values_list("expires_at", flat=True).first()
 
     def _take(self, source: QuerySet[Lot], amount: int) -> None:

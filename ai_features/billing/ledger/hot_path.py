@@ -158,7 +158,7 @@ def _charge(charge: Charge) -> dict[str, Any]:
 
 _PAY = """
 UPDATE ai_features_wallet SET balance = balance - %s, unallocated = unallocated + %s
- WHERE id = %s AND balance - held >= %s AND debt = 0 AND NOT is_capped
+ WHERE id = %s AND balance - held >= %s AND debt = 0 AND overdue = 0 AND NOT is_capped
    AND (next_expiry_at IS NULL OR next_expiry_at > %s)
 RETURNING balance, balance - held, low_balance
 """
