@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from django.utils import timezone
-
 from ai_features.billing.ledger import open_account
 from ai_features.billing.ledger.accounts import period_start
 from ai_features.billing.pricing import Credits
@@ -20,13 +18,13 @@ def set_cap(wallet_id: int, scope: str, subject: str, period: str, limit: Credit
     micro = None if limit is None else to_micro(limit)
     which = {"wallet_id": wallet_id, "scope": scope, "subject": subject, "period": period}
     with open_account(wallet_id) as account:
+        caps = SpendingCap.objects.filter(**which)
         if micro is None:
-            SpendingCap.objects.filter(**which).delete()
-        else:
-            since = period_start(period, timezone.now().date())
-            SpendingCap.objects.update_or_create(
-                **which, defaults={"limit": micro}, create_defaults={"limit": micro, "period_start": since}
-            )
+            caps.delete()
+        elif not caps.update(limit=micro):
+            cap = SpendingCap(**which, limit=micro, period_start=period_start(period, account.now.date()))
+            cap.used = account.set_aside_under(cap)
+            cap.save()
         account.wallet.is_capped = SpendingCap.objects.filter(wallet_id=wallet_id).exists()
 
 

@@ -413,7 +413,7 @@ class Account:
         """Raises SpendingCapReached, with nothing counted, where any cap would be passed."""
         if not self.wallet.is_capped:
             return
-        caps = list(self.wallet.caps.all())
+        caps = list(self.wallet.caps.order_by("pk"))
         for cap in caps:
             start = period_start(cap.period, self.now.date())
             used = cap.used if cap.period_start == start else 0
@@ -423,17 +423,24 @@ class Account:
             cap.used, cap.period_start = used + added, start
         SpendingCap.objects.bulk_update(caps, ["used", "period_start"])
 
+    def set_aside_under(self, cap: SpendingCap) -> int:
+        """What open reservations hold that count in the cap's present period: what they let go of is taken off it."""
+        return sum(
+            reservation.credits
+            for reservation in self.wallet.reservations.filter(status=ReservationStatus.OPEN)
+            if reservation.created_at.date() >= cap.period_start and _falls_under(cap, _as_charge(reservation))
+        )
+
     def _recount_caps(self, reservation: Reservation, charges: Sequence[Charge], *, counted: int) -> None:
         """A reservation was counted when it was made; what was charged in the end counts instead."""
         if not self.wallet.is_capped:
             return
-        reserved = Charge(counted, reservation.feature, member_id=reservation.member_id, token=reservation.token)
         caps = list(self.wallet.caps.all())
         for cap in caps:
             start = period_start(cap.period, self.now.date())
             used = cap.used if cap.period_start == start else 0
-            if reservation.created_at.date() >= start and _falls_under(cap, reserved):
-                used -= reserved.amount
+            if reservation.created_at.date() >= start and _falls_under(cap, _as_charge(reservation)):
+                used -= counted
             used += sum(charge.amount for charge in charges if _falls_under(cap, charge))
             cap.used, cap.period_start = max(0, used), start
         SpendingCap.objects.bulk_update(caps, ["used", "period_start"])
@@ -472,6 +479,11 @@ def period_start(period: str, day: date) -> date:
 
 def _next_period(period: str, day: date) -> date:
     return (day.replace(day=1) + timedelta(days=32)).replace(day=1) if period == CapPeriod.MONTH else day + _ONE_DAY
+
+
+def _as_charge(reservation: Reservation) -> Charge:
+    member_id, token = reservation.member_id, reservation.token
+    return Charge(reservation.credits, reservation.feature, member_id=member_id, token=token)
 
 
 def _falls_under(cap: SpendingCap, charge: Charge) -> bool:
