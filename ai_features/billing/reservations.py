@@ -14,12 +14,12 @@ from django.utils import timezone
 from ai_features.billing import notices, usage
 from ai_features.billing.ledger import open_account, queue
 from ai_features.billing.ledger.hot_path import Operation
-from ai_features.billing.pricing import Use
+from ai_features.billing.pricing import Credits, Use
 from ai_features.billing.requests import checked_key, earlier_answer
 from ai_features.billing.spending import Caller, charge_for
 from ai_features.conf import ai_credits
 from ai_features.exceptions import InsufficientCredits, InvalidRequest, RequestRefused, ReservationNotFound
-from ai_features.models import Reservation, ReservationStatus
+from ai_features.models import LedgerEntry, Reservation, ReservationStatus
 from ai_features.money import to_credits
 
 TTL_MAX_SECONDS = 24 * 60 * 60
@@ -39,20 +39,35 @@ class Reserved:
     """An open reservation in the hands of the app. As a context manager it is released at the end unless captured."""
 
     def __init__(
-        self, wallet_id: int, reservation_id: int, micro: int, expires_at: datetime, use: Use, caller: Caller
+        self,
+        wallet_id: int,
+        reservation_id: int,
+        micro: int,
+        expires_at: datetime,
+        use: Use,
+        caller: Caller,
+        *,
+        is_capped: bool = False,
     ) -> None:
         self.wallet_id = wallet_id
         self.id = reservation_id
         self.credits = to_credits(micro)
         self.expires_at = expires_at
+        self.is_capped = is_capped
         self._use = use
         self._caller = caller
         self._has_ended = False
 
-    def capture(self, credits_: Any = None, *, idempotency_key: str | None = None, **use: Any) -> Captured:
+    def capture(
+        self,
+        credits: Credits | None = None,  # noqa: A002  the vocabulary's own word
+        *,
+        idempotency_key: str | None = None,
+        **use: Any,
+    ) -> Captured:
         """See `AIBillingService.capture`."""
         metadata = use.pop("metadata", None)
-        asked = Use(credits_, **{"feature": self._use.feature, **use})
+        asked = Use(credits, **{"feature": self._use.feature, **use})
         captured = capture(self.wallet_id, self.id, asked, self._caller, key=idempotency_key, metadata=metadata)
         self._has_ended = True
         return captured
@@ -116,7 +131,8 @@ def _reserve_exactly(operation: Operation, ttl: timedelta, use: Use, caller: Cal
         notices.refused(operation.wallet_id)
         raise
     notices.watch(operation.wallet_id, before, account.available, account.wallet.low_balance)
-    return Reserved(operation.wallet_id, made.pk, made.credits, made.expires_at, use, caller)
+    is_capped = account.wallet.is_capped
+    return Reserved(operation.wallet_id, made.pk, made.credits, made.expires_at, use, caller, is_capped=is_capped)
 
 
 def _reserved(wallet_id: int, answer: dict[str, Any], use: Use, caller: Caller) -> Reserved:
@@ -160,14 +176,21 @@ def _capture_exactly(operation: Operation) -> Captured:
     with open_account(operation.wallet_id) as account:
         reservation = account.reservation(operation.reservation_id)
         was_expired = reservation.status == ReservationStatus.EXPIRED
-        if account.earlier_answer(operation.key, request) is not None or _is_repeat(reservation, operation):
+        if account.earlier_answer(operation.key, request) is not None:
+            return _as_it_was(reservation)
+        if _is_repeat(reservation, operation):
+            account.remember(operation.key, request, _answer(reservation.entries.latest("id")))
             return _as_it_was(reservation)
         before = account.available
         (entry,) = account.capture(reservation, operation.charges)
-        account.remember(operation.key, request, {"ids": [entry.pk], "balance": entry.balance_after})
+        account.remember(operation.key, request, _answer(entry))
     notices.watch(operation.wallet_id, before, account.available, account.wallet.low_balance)
     usage.keep_up(operation.wallet_id, [entry.pk])
     return Captured(entry.pk, to_credits(operation.credits), to_credits(entry.balance_after), was_expired)
+
+
+def _answer(entry: LedgerEntry) -> dict[str, Any]:
+    return {"ids": [entry.pk], "balance": entry.balance_after}
 
 
 def _is_repeat(reservation: Reservation, operation: Operation) -> bool:

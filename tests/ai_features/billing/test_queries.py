@@ -59,7 +59,7 @@ def test_lease_sends_nothing_until_it_writes(rich: Wallet, django_assert_max_num
         with django_assert_max_num_queries(0):
             for _ in range(100):
                 lease.spend("0.1")
-        with django_assert_max_num_queries(1 if ON_POSTGRESQL else 8):
+        with django_assert_max_num_queries(1 if ON_POSTGRESQL else 10):
             lease.close()
 
 

@@ -94,6 +94,13 @@ def test_capture_of_part_gives_the_rest_back(rich: Wallet) -> None:
     assert_laws(rich)
 
 
+def test_key_of_a_repeated_capture_is_used_up_too(rich: Wallet) -> None:
+    reservation = AIBillingService.reserve(rich, 10)
+    assert reservation.capture(4) == reservation.capture(4, idempotency_key="k")
+    with pytest.raises(IdempotencyConflict):
+        AIBillingService.spend(rich, 4, idempotency_key="k")
+
+
 def test_block_releases_what_it_did_not_capture(rich: Wallet) -> None:
     with pytest.raises(ZeroDivisionError), AIBillingService.reserve(rich, 10):
         raise ZeroDivisionError
