@@ -20,6 +20,11 @@ def checked_key(key: str | None) -> str | None:
     return key
 
 
+def is_plain_text(value: object, longest: int) -> bool:
+    """Whether any database keeps it as it is: text of at most so many printable characters."""
+    return isinstance(value, str) and len(value) <= longest and value.isprintable()
+
+
 def checked_metadata(metadata: dict[str, Any] | None) -> dict[str, Any] | None:
     """Raises InvalidRequest unless an object of at most 4096 bytes of JSON that a database can keep."""
     if metadata is None:
@@ -35,7 +40,8 @@ def checked_metadata(metadata: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _number(value: object) -> Any:
-    if isinstance(value, Decimal):
+    # 1e999999999 is a short text and a long number.
+    if isinstance(value, Decimal) and abs(value.adjusted()) <= METADATA_MAX_BYTES:
         return orjson.Fragment(format(value, "f"))
     raise TypeError
 

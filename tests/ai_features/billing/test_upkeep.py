@@ -1,11 +1,15 @@
 """What falls due is done at its own time, whenever somebody comes by to see to it."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from django.db import connection
 
-from ai_features.billing import AIBillingService
+from ai_features.billing import AIBillingService, audit
+from ai_features.exceptions import InvalidRequest
 from ai_features.models import EntryKind, Wallet
 from tests.laws import assert_laws
 
@@ -61,3 +65,26 @@ def test_expired_reservation_takes_its_kept_credits_along_before_a_spend(wallet:
     time_machine.move_to(NOON + hours(2), tick=False)
     assert AIBillingService.spend(wallet, "0.5").new_balance == Decimal("4.5")
     assert_laws(wallet)
+
+
+def test_lot_that_expired_while_its_grant_waited_does_not_come_in(wallet: Wallet, time_machine) -> None:
+    """Among lots that are kept past their expiry it would stand before them, and they would count as usable again."""
+    AIBillingService.grant(wallet, 5, reason="trial", expires_at=NOON + hours(2))
+    AIBillingService.reserve(wallet, 5, ttl_seconds=10 * 3600)
+
+    def wait(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if "ai_features_wallet" in sql:
+            time_machine.move_to(NOON + hours(3), tick=False)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(wait), pytest.raises(InvalidRequest):
+        AIBillingService.grant(wallet, 5, reason="late", expires_at=NOON + hours(1))
+    assert AIBillingService.balance(wallet).held == 5
+    assert list(audit.audit()) == []
+
+
+def test_grant_is_repeated_with_its_key_after_it_has_expired(wallet: Wallet, time_machine) -> None:
+    once = {"reason": "trial", "expires_at": NOON + hours(1), "idempotency_key": "k"}
+    first = AIBillingService.grant(wallet, 5, **once)
+    time_machine.move_to(NOON + hours(2), tick=False)
+    assert AIBillingService.grant(wallet, 5, **once) == first
