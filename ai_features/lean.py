@@ -59,8 +59,9 @@ class LeanMixin:
 
     def at_once(self, request: HttpRequest, **path: Any) -> HttpResponse | None:
         """The answer to a request that is in order; None for any other."""
-        has_method = hasattr(self, (request.method or "").lower())
-        asker = _asker(request, wants_balance=self.wants_balance) if has_method else None
+        # Not OPTIONS, which every view has and which must do nothing.
+        is_ours = request.method in ("GET", "POST") and hasattr(self, request.method.lower())
+        asker = _asker(request, wants_balance=self.wants_balance) if is_ours else None
         if asker is None:
             return None
         try:

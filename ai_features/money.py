@@ -106,11 +106,13 @@ def to_micro(credits_: Decimal | int | str | float) -> int:
 
     Raises a CreditsOutOfRange unless positive, with at most 6 places, and no more than a wallet can hold.
     """
+    if isinstance(credits_, bool) or not isinstance(credits_, Decimal | int | str | float):
+        raise CreditsNotANumber
     try:
         number = Decimal(str(credits_) if isinstance(credits_, float) else credits_)
-    except (ArithmeticError, ValueError, TypeError) as error:
+    except (ArithmeticError, ValueError) as error:
         raise CreditsNotANumber from error
-    if isinstance(credits_, bool) or not number.is_finite():
+    if not number.is_finite():
         raise CreditsNotANumber
     if number <= 0:
         raise CreditsNegative if number else CreditsZero

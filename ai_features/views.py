@@ -22,7 +22,7 @@ from django.views.decorators.http import require_POST
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from knox.models import get_token_model
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, NotFound
 from rest_framework.generics import ListAPIView
 from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import AllowAny, BasePermission, IsAuthenticated
@@ -34,6 +34,7 @@ from rest_framework.views import APIView
 from ai_features import errors, serializers
 from ai_features.authentication import TokenAuthentication
 from ai_features.billing import AIBillingService, Use, balances, reservations, settlement, spending
+from ai_features.billing.requests import checked_key
 from ai_features.conf import PAYMENT_METHODS, ai_credits
 from ai_features.exceptions import (
     AICreditsError,
@@ -130,7 +131,7 @@ class PurchaseView(AIView):
         purchase = AIBillingService.purchase_credits(
             self.user,
             order.pop("package"),
-            idempotency_key=idempotency_key(request),
+            idempotency_key=checked_key(request.headers.get("Idempotency-Key")),
             **order | {"callback_url": callback_url(request, order["callback_url"])},
             cancel_url=_page(request, "ai_features_web:wallet"),
         )
@@ -294,6 +295,13 @@ class NewestFirst(CursorPagination):
     page_size_query_param = "page_size"
     max_page_size = 200
 
+    def decode_cursor(self, request: Request) -> Any:
+        """REST framework looks at the wrapping only; inside is an id of ours, or somebody made it up."""
+        cursor = super().decode_cursor(request)
+        if cursor is not None and cursor.position is not None and not str(cursor.position).isdecimal():
+            raise NotFound(self.invalid_cursor_message)
+        return cursor
+
 
 class PurchasesView(AIView, ListAPIView[Purchase]):
     serializer_class = serializers.PurchaseAnswer
@@ -391,14 +399,6 @@ def buy_url_in_refusal(request: HttpRequest) -> Iterator[None]:
     except InsufficientCredits as error:
         error.values["buy_url"] = _page(request, "ai_features_web:buy") or ""
         raise
-
-
-def idempotency_key(request: Request) -> str | None:
-    """The header's value, None if absent. Raises InvalidRequest unless 1 to 100 printable ASCII characters."""
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not (0 < len(key) <= 100 and key.isascii() and key.isprintable()):
-        raise InvalidRequest(fields={"Idempotency-Key": ["1 to 100 printable ASCII characters, please."]})
-    return key
 
 
 def callback_url(request: Request, asked: str) -> str:

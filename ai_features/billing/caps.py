@@ -5,6 +5,7 @@ from __future__ import annotations
 from ai_features.billing.ledger import open_account
 from ai_features.billing.ledger.accounts import period_start
 from ai_features.billing.pricing import Credits
+from ai_features.billing.requests import is_plain_text
 from ai_features.exceptions import InvalidRequest
 from ai_features.models import CapPeriod, CapScope, SpendingCap
 from ai_features.money import to_micro
@@ -34,7 +35,7 @@ def _check(scope: str, subject: str, period: str) -> None:
         problems["scope"] = [f"One of: {', '.join(CapScope.values)}."]
     if period not in CapPeriod.values:
         problems["period"] = [f"One of: {', '.join(CapPeriod.values)}."]
-    if not (0 < len(subject) <= SUBJECT_LONGEST and subject.isprintable()):
+    if not subject or not is_plain_text(subject, SUBJECT_LONGEST):
         problems["subject"] = [f"1 to {SUBJECT_LONGEST} printable characters."]
     if problems:
         raise InvalidRequest(fields=problems)

@@ -162,9 +162,7 @@ class Lease:
         with open_account(self.wallet_id) as account:
             reservation = account.reservation(operation.reservation_id)
             if account.earlier_answer(operation.key, operation.request) is None:
-                entries = account.capture(
-                    reservation, operation.charges, closes=operation.closes, expires_at=until
-                )
+                entries = account.capture(reservation, operation.charges, closes=operation.closes, expires_at=until)
                 ids = [entry.pk for entry in entries]
                 answer = {"ids": ids, "balance": account.wallet.balance}
                 account.remember(operation.key, operation.request, answer)

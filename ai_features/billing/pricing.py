@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from ai_features.billing.requests import is_plain_text
 from ai_features.exceptions import CreditsOutOfRange, CreditsZero, FeatureUnknown, InvalidRequest
 from ai_features.models import FeaturePrice
 from ai_features.money import MAX_MICRO, to_credits, to_micro
@@ -88,7 +89,7 @@ def _price_of(feature: str, prices: Prices) -> FeaturePrice:
 
 
 def _check(use: Use) -> None:
-    if len(use.feature) > FEATURE_LONGEST or not use.feature.isprintable():
+    if not is_plain_text(use.feature, FEATURE_LONGEST):
         raise InvalidRequest(fields={"feature": [f"At most {FEATURE_LONGEST} printable characters."]})
     for name, value in (("units", use.units or 0), ("tokens_in", use.tokens_in), ("tokens_out", use.tokens_out)):
         if type(value) is not int or not 0 <= value <= QUANTITY_MAX:

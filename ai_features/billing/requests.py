@@ -41,7 +41,7 @@ def checked_metadata(metadata: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def _number(value: object) -> Any:
     # 1e999999999 is a short text and a long number.
-    if isinstance(value, Decimal) and abs(value.adjusted()) <= METADATA_MAX_BYTES:
+    if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) <= METADATA_MAX_BYTES:
         return orjson.Fragment(format(value, "f"))
     raise TypeError
 

@@ -16,9 +16,9 @@ from ai_features.billing.ledger import open_account, queue
 from ai_features.billing.ledger.hot_path import Operation
 from ai_features.billing.pricing import Credits, Use
 from ai_features.billing.requests import checked_key, earlier_answer
-from ai_features.billing.spending import Caller, charge_for
+from ai_features.billing.spending import PRICE_REFUSALS, Caller, charge_for
 from ai_features.conf import ai_credits
-from ai_features.exceptions import InsufficientCredits, InvalidRequest, RequestRefused, ReservationNotFound
+from ai_features.exceptions import InsufficientCredits, InvalidRequest, ReservationNotFound
 from ai_features.models import LedgerEntry, Reservation, ReservationStatus
 from ai_features.money import to_credits
 
@@ -103,7 +103,7 @@ def reserve(
         request["ttl_seconds"] = ttl_seconds
     try:
         charge = charge_for(use, caller, None)
-    except RequestRefused:
+    except PRICE_REFUSALS:
         if (answer := earlier_answer(wallet_id, key, request)) is None:
             raise
         return _reserved(wallet_id, answer, use, caller)
@@ -158,7 +158,7 @@ def capture(
     request = {} if key is None else {"operation": "capture", "reservation": reservation_id, **use.request}
     try:
         charge = charge_for(use, caller, metadata)
-    except RequestRefused:
+    except PRICE_REFUSALS:
         if earlier_answer(wallet_id, key, request) is None:
             raise
         return _as_it_was(Reservation.objects.get(pk=reservation_id, wallet=wallet_id))
@@ -245,7 +245,7 @@ def release_due(limit: int = 1000) -> int:
 
 
 def _check_id(reservation_id: int) -> None:
-    if not 0 < reservation_id < 2**63:
+    if type(reservation_id) is not int or not 0 < reservation_id < 2**63:
         raise ReservationNotFound
 
 

@@ -29,6 +29,7 @@ from ai_features.billing.reservations import Captured, Reserved
 from ai_features.billing.spending import Caller, Spent, SpentMany
 from ai_features.billing.usage import UsageStats
 from ai_features.billing.wallets import Owner, wallet_id_of, wallet_of
+from ai_features.exceptions import InvalidRequest
 from ai_features.models import CapPeriod, CapScope, LedgerEntry, Purchase, SettledBy, Wallet, WebhookEvent
 
 STATEMENT_MAX = 1000
@@ -104,7 +105,7 @@ class AIBillingService:
 
         Raises as `spend`; one key stands for all of them.
         """
-        given = [use if isinstance(use, Use) else Use(**use) for use in uses]
+        given = [_use(use) for use in uses]
         return spending.spend_many(wallet_id_of(owner), given, _caller(owner, member, token), key=idempotency_key)
 
     @staticmethod
@@ -213,9 +214,12 @@ class AIBillingService:
     def statement(owner: Owner, *, before: int | None = None, limit: int = 50) -> list[LedgerEntry]:
         """The wallet's entries, newest first; for the next page give the last one's id as `before`.
 
-        A page costs the same however long the history is. `limit` is at most 1,000.
+        A page costs the same however long the history is. `limit` is at most 1,000. Raises InvalidRequest.
         """
         entries = LedgerEntry.objects.filter(wallet_id=wallet_id_of(owner)).select_related("purchase").order_by("-id")
+        for name, value in (("before", before or 0), ("limit", limit)):
+            if type(value) is not int:
+                raise InvalidRequest(fields={name: ["A whole number."]})
         if before is not None:
             entries = entries.filter(id__lt=before)
         return list(entries[: min(max(limit, 0), STATEMENT_MAX)])
@@ -263,6 +267,17 @@ class AIBillingService:
     def replay_webhook(event: WebhookEvent) -> WebhookEvent:
         """Process a recorded event again. Safe to repeat."""
         return webhooks.process(event)
+
+
+def _use(use: Use | Mapping[str, Any]) -> Use:
+    if isinstance(use, Use):
+        return use
+    try:
+        return Use(**use)
+    except TypeError as error:
+        raise InvalidRequest(
+            fields={"uses": ["Each has some of: credits, feature, units, tokens_in, tokens_out."]}
+        ) from error
 
 
 def _caller(owner: Owner, member: AbstractBaseUser | None, token: str) -> Caller:

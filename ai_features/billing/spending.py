@@ -11,12 +11,14 @@ from ai_features.billing import notices, pricing, usage
 from ai_features.billing.ledger import Charge, hot_path, open_account, queue
 from ai_features.billing.ledger.hot_path import Applied, Operation
 from ai_features.billing.pricing import Use
-from ai_features.billing.requests import checked_key, checked_metadata, earlier_answer
-from ai_features.exceptions import InsufficientCredits, InvalidRequest, RequestRefused
+from ai_features.billing.requests import checked_key, checked_metadata, earlier_answer, is_plain_text
+from ai_features.exceptions import CreditsOutOfRange, FeatureUnknown, InsufficientCredits, InvalidRequest
 from ai_features.models import LedgerEntry
 from ai_features.money import to_credits
 
 AT_ONCE_MAX = 1000
+TOKEN_LONGEST = 64
+PRICE_REFUSALS = (FeatureUnknown, CreditsOutOfRange)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,10 @@ class Caller:
 
     member_id: int | None = None
     token: str = ""
+
+    def __post_init__(self) -> None:
+        if not is_plain_text(self.token, TOKEN_LONGEST):
+            raise InvalidRequest(fields={"token": [f"At most {TOKEN_LONGEST} printable characters."]})
 
 
 def spend(wallet_id: int, use: Use, caller: Caller, *, key: str | None, metadata: dict[str, Any] | None) -> Spent:
@@ -79,7 +85,7 @@ def _spend(
     prices: pricing.Prices = {}
     try:
         charges = [charge_for(use, caller, metadata, prices) for use in uses]
-    except RequestRefused:
+    except PRICE_REFUSALS:
         # A feature may have lost its price since; a repeat is still answered as it was.
         if (answer := earlier_answer(wallet_id, key, request)) is None:
             raise

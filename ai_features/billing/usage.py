@@ -65,7 +65,7 @@ class _Used:
 
 def stats(wallet_id: int, days: int) -> UsageStats:
     """The last `days` days, today included. Raises InvalidRequest unless 1 to 366."""
-    if not 1 <= days <= DAYS_MAX:
+    if type(days) is not int or not 1 <= days <= DAYS_MAX:
         raise InvalidRequest(fields={"days": [f"1 to {DAYS_MAX}."]})
     today = timezone.now().date()
     since = today - timedelta(days=days - 1)
