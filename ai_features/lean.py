@@ -61,11 +61,9 @@ class LeanMixin:
         """The answer to a request that is in order; None for any other."""
         # Not OPTIONS, which every view has and which must do nothing.
         is_ours = request.method in ("GET", "POST") and hasattr(self, request.method.lower())
-        asker = _asker(request, wants_balance=self.wants_balance) if is_ours else None
-        if asker is None:
-            return None
         try:
-            return json_response(self.answer(request, asker, **path))
+            asker = _asker(request, wants_balance=self.wants_balance) if is_ours else None
+            return None if asker is None else json_response(self.answer(request, asker, **path))
         except AICreditsError as error:
             return errors.response_to(error)
         except errors.DATABASE_DOWN:

@@ -1,10 +1,11 @@
 """Whatever a client sends: an answer in the one shape of errors, never a 500, and nothing changed."""
 
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import OperationalError, connection
 from rest_framework.test import APIClient
 
 from ai_features.billing import AIBillingService
@@ -235,3 +236,15 @@ def test_token_that_is_none_is_a_401(db: None, scheme: str, token: str) -> None:
 def test_unusable_key_of_a_purchase_has_the_code_it_has_everywhere(api: APIClient) -> None:
     answer = api.post("/ai/api/credits/purchase/", {"package": "value"}, format="json", HTTP_IDEMPOTENCY_KEY="")
     assert (answer.status_code, answer.json()["error"]) == (422, "idempotency_key_unusable")
+
+
+@pytest.mark.parametrize("address", [BALANCE, SPEND])
+def test_database_that_does_not_answer_is_a_503_to_repeat_later(spender: APIClient, address: str) -> None:
+    def fail(*_: Any) -> NoReturn:
+        raise OperationalError("the connection is closed")
+
+    with connection.execute_wrapper(fail):
+        answer = spender.get(address) if address == BALANCE else spender.post(address, {"credits": 1}, format="json")
+    assert_refused(answer, 503)
+    assert answer.json()["error"] == "database_unavailable"
+    assert int(answer["Retry-After"]) > 0
