@@ -26,7 +26,7 @@ COST_MAX = 1.2
 """Of a lookup in the full file, by what it costs in a small one."""
 FEW = 1000
 PAYERS = 100
-LAG = 50
+LAG = 200
 """So many payments are between the start of one and its end, so that no request overtakes what it needs."""
 SAMPLES = 2000
 
