@@ -14,6 +14,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import CheckConstraint, Model
 
+from ai_features.billing.sealing import broken_seals
 from ai_features.models import LedgerEntry, Lot, Purchase, Reservation, Wallet, triggers
 from ai_features.money import to_credits
 
@@ -75,6 +76,7 @@ def audit(progress: Progress | None = None, *, at_a_time: int = WALLETS_AT_A_TIM
         done += wallets
         if progress is not None:
             progress(done, max(done, total))
+    yield from _not_as_sealed()
 
 
 def _ranges(at_a_time: int) -> Iterator[tuple[int, int, int]]:
@@ -103,6 +105,12 @@ def _purchases_not_settled_once(values: dict[str, int]) -> Iterator[Breach]:
         settled = "settled" if is_settled else "not settled"
         found = f"purchase {reference} ({status}, {settled}) has {entries} purchase entries"
         yield Breach(4, wallet_id, f"{found}, {elsewhere} of them in another wallet" if elsewhere else found)
+
+
+def _not_as_sealed() -> Iterator[Breach]:
+    """Law 5 where triggers were dropped: what was changed, removed or inserted since it was sealed."""
+    for breach in broken_seals():
+        yield Breach(5, breach.wallet_id, f"{breach.where} {breach.found}")
 
 
 def missing_triggers() -> Iterator[Breach]:

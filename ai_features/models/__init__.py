@@ -23,6 +23,7 @@ from ai_features.models.reconciliation import (
     ReconciliationStatus,
 )
 from ai_features.models.reservations import RESERVATION_MOVES, Reservation, ReservationStatus
+from ai_features.models.seals import LedgerSeal
 from ai_features.models.usage import Notice, NoticeKind, UsageDay, UsageMark
 from ai_features.models.wallets import Wallet
 from ai_features.models.webhooks import EventStatus, WebhookEvent
@@ -42,6 +43,7 @@ __all__ = [
     "IdempotencyKey",
     "Job",
     "LedgerEntry",
+    "LedgerSeal",
     "ListedPayment",
     "Lot",
     "LotMark",

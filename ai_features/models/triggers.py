@@ -1,4 +1,4 @@
-"""Law 5 in the database: ledger entries and received webhook bodies never change and are never deleted.
+"""Law 5 in the database: ledger entries, their seals and received webhook bodies never change and are never deleted.
 
 Installed after every `migrate`, not by one migration: SQLite drops a table's triggers whenever Django rebuilds the
 table for a later change of its columns.
@@ -18,6 +18,9 @@ FROZEN_COLUMNS = {
     ),
     "ai_features_webhookevent": "body, body_sha256, received_at, source_ip",
     "ai_features_idempotencykey": "wallet_id, key, request, answer, created_at",
+    "ai_features_ledgerseal": (
+        "number, first_id, last_id, count, entries, entries_hash, previous_hash, hash, sealed_at"
+    ),
 }
 # May be emptied, and never written otherwise.
 ERASABLE_COLUMNS = {"ai_features_ledgerentry": "metadata"}
