@@ -68,7 +68,7 @@ def parse_json(raw: bytes) -> Any:
     if not raw.strip():
         return None
     try:
-        value = json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        value = _JSON.decode(raw.decode("utf-8-sig"))
         return clean(value)
     except (ValueError, RecursionError) as error:
         raise PaystackError("unreadable_body", "The request body is not valid JSON") from error
@@ -76,6 +76,9 @@ def parse_json(raw: bytes) -> Any:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def clean(value: Any, depth: int = 0) -> Any:

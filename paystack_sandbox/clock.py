@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 
 MAX_ADVANCE_SECONDS = 100 * 366 * 24 * 3600
 
@@ -39,6 +40,7 @@ class Clock:
         self.offset_ms = 0
 
 
+@lru_cache(maxsize=4096)
 def iso(moment_ms: int | None) -> str | None:
     """Paystack's form of a date: UTC with milliseconds, `2024-08-22T09:15:02.000Z`."""
     if moment_ms is None:

@@ -1,6 +1,7 @@
 """Who may use the routes that are not Paystack's: control, dashboard, checkout forms."""
 
 import ipaddress
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -56,6 +57,7 @@ def _is_own_name(request: Request) -> bool:
     )
 
 
+@lru_cache(maxsize=256)
 def _hostname(host: str) -> str:
     try:
         return (urlsplit(f"//{host}").hostname or "").rstrip(".")
@@ -63,6 +65,7 @@ def _hostname(host: str) -> str:
         return host
 
 
+@lru_cache(maxsize=256)
 def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         address = ipaddress.ip_address(text.partition("%")[0])

@@ -76,8 +76,11 @@ def authenticate(sandbox: Sandbox, request: Request, *, needs_key: bool) -> Inte
     return integration
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def json_response(status: int, body: Mapping[str, Any]) -> Response:
-    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    content = _JSON.encode(body).encode()
     headers = {"x-paystack-request-id": secrets.token_hex(16)}
     return Response(content, status, headers, "application/json; charset=utf-8")
 
