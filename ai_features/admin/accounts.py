@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -29,6 +30,8 @@ class AccountDayAdmin(ReadOnlyAdmin):
     """Not a list of days but the statement of a period: `?month=2026-11`, `?day=2026-11-24`, and `&csv=1`."""
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if not self.has_view_or_change_permission(request):
+            raise PermissionDenied
         asked = request.GET.get("day") or request.GET.get("month") or f"{timezone.localdate():%Y-%m}"
         try:
             first, last = _period(asked)

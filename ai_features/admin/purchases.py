@@ -4,7 +4,6 @@ from datetime import datetime
 
 from django.contrib import admin
 from django.contrib.auth import get_user_model
-from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
@@ -70,4 +69,4 @@ class PurchaseAdmin(ReadOnlyAdmin):
 
 
 def _moment(at: datetime) -> str:
-    return date_format(localtime(at), "DATETIME_FORMAT")
+    return f"{localtime(at):%Y-%m-%d %H:%M:%S}"

@@ -5,7 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.db.models import Sum
@@ -306,6 +306,15 @@ def test_staff_see_the_statement_and_take_it_along(november: None) -> None:
     assert b",60.00," in csv.content
     assert client.get(f"{address}?month=<script>").status_code == 400
     assert client.get(f"{address}?month=1999-01").status_code == 200
+
+
+def test_accounts_are_for_staff_with_the_permission(november: None) -> None:
+    clerk = User.objects.create_user("clerk", "clerk@example.com", "clerk", is_staff=True)
+    client = Client()
+    client.force_login(clerk)
+    assert client.get("/admin/ai_features/accountday/?month=2026-11").status_code == 403
+    clerk.user_permissions.add(Permission.objects.get(codename="view_accountday"))
+    assert client.get("/admin/ai_features/accountday/?month=2026-11").status_code == 200
 
 
 def test_page_costs_the_same_however_long_the_history(november: None, django_assert_max_num_queries) -> None:
