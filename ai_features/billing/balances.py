@@ -108,7 +108,7 @@ def balance_of(row: Sequence[Any]) -> Balance:
     """The balance from such a row; where something has fallen due, from the rows once that is done."""
     wallet_id, micro, held, debt, unallocated, is_due, found = row
     first = sorted(_lots(found), key=lots.order_of_use)
-    if is_due or (unallocated > sum(lot.remaining for lot in first) > 0 and len(first) == LOTS_SHOWN):
+    if is_due or (unallocated >= sum(lot.remaining for lot in first) > 0 and len(first) == LOTS_SHOWN):
         with open_account(wallet_id) as account:
             account.allocate()
         return balance(wallet_id)

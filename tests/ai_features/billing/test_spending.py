@@ -182,3 +182,11 @@ def test_usage_is_exact_before_and_after_the_roll_up(rich: Wallet) -> None:
     assert (before.credits, before.calls, after.credits, after.calls) == (3, 3, 5, 4)
     assert [(row.feature, row.credits) for row in after.by_feature] == [("chat", 3), ("image", 2)]
     assert after.by_day[-1].calls == 4
+
+
+def test_next_lot_to_expire_is_shown_when_those_before_are_used_up(wallet: Wallet) -> None:
+    last = timezone.now() + timedelta(days=21)
+    for day in range(21):
+        AIBillingService.grant(wallet, 1, reason="trial", expires_at=last - timedelta(days=20 - day))
+    AIBillingService.spend(wallet, 20)
+    assert [(lot.credits, lot.expires_at) for lot in AIBillingService.balance(wallet).expiring] == [(1, last)]
