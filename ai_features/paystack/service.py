@@ -31,6 +31,7 @@ from ai_features.paystack.connection import Call, Connection, Patience
 from ai_features.paystack.keys import Mode, SecretKey
 from ai_features.paystack.payouts import Deduction, PaidOut
 from ai_features.paystack.replies import Envelope, RateLimit
+from ai_features.paystack.reversals import PaystackDispute, PaystackRefund
 
 log = logging.getLogger("ai_features.paystack")
 
@@ -306,6 +307,110 @@ class PaystackService:
     def list_mobile_money_providers(self, *, currency: str = "GHS") -> list[Bank]:
         """The wallets one can pay with in this currency. Safe to repeat. Paystack docs: List Banks."""
         return self.list_banks(currency=currency, bank_type="mobile_money")
+
+    @on_class_or_instance
+    def create_refund(
+        self,
+        *,
+        transaction: str,
+        amount: Decimal | int,
+        currency: str,
+        merchant_note: str = "",
+        customer_note: str = "",
+    ) -> PaystackRefund:
+        """Send back `amount` major units of the transaction with this reference (or id, as text).
+
+        The amount is always said, since Paystack refuses to guess it once a part went back. Not safe to repeat after
+        an error with `outcome_unknown`: a refund may have been made, and `list_refunds` tells. Raises PaystackRefused
+        with Paystack's words for an amount above the rest or below its minimum. Paystack docs: Create Refund.
+        """
+        body = {"transaction": transaction, "amount": _to_minor(amount, currency), "currency": currency}
+        notes = {"merchant_note": merchant_note, "customer_note": customer_note}
+        body |= {name: note for name, note in notes.items() if note}
+        call = Call("POST", "/refund", body=json.dumps(body).encode(), reference=transaction)
+        return PaystackRefund.from_payload(self._connection.perform(call).data, outcome_unknown=True)
+
+    @on_class_or_instance
+    def retry_refund(self, refund_id: int, *, currency: str, account_number: str, bank_id: str) -> PaystackRefund:
+        """Send a refund that needs attention to the payer's account. `bank_id` is that of `list_banks`, as text.
+
+        Paystack docs: Retry Refund.
+        """
+        number = operator.index(refund_id)
+        details = {"currency": currency, "account_number": account_number, "bank_id": bank_id}
+        call = Call(
+            "POST",
+            "/refund/retry_with_customer_details/{id}",
+            f"/refund/retry_with_customer_details/{number}",
+            body=json.dumps({"refund_account_details": details}).encode(),
+            reference=str(number),
+        )
+        return PaystackRefund.from_payload(self._connection.perform(call).data, outcome_unknown=True)
+
+    @on_class_or_instance
+    def fetch_refund(self, refund_id: int) -> PaystackRefund:
+        """The refund as it is now. Safe to repeat. Paystack docs: Fetch Refund."""
+        number = operator.index(refund_id)
+        call = Call("GET", "/refund/{id}", f"/refund/{number}", reference=str(number))
+        refund = PaystackRefund.from_payload(self._connection.perform(call).data)
+        if refund.id != number:
+            raise PaystackBadResponse("Paystack answered for another refund.")
+        return refund
+
+    @on_class_or_instance
+    def list_refunds(
+        self,
+        *,
+        transaction_id: int | None = None,
+        from_: datetime | date | None = None,
+        to: datetime | date | None = None,
+        per_page: int = MAX_PER_PAGE,
+    ) -> Iterator[PaystackRefund]:
+        """All refunds that match, newest first, each page asked for when it is needed. Safe to repeat.
+
+        `transaction_id` is Paystack's number: for a reference it lists nothing. A row that cannot be read is an error
+        here, as what is left out would count as not refunded. Paystack docs: List Refunds.
+        """
+        query = {
+            "transaction": None if transaction_id is None else str(operator.index(transaction_id)),
+            "from": None if from_ is None else _iso(from_),
+            "to": None if to is None else _iso(to),
+            "perPage": str(per_page),
+        }
+        return map(PaystackRefund.from_payload, self._rows("/refund", query))
+
+    @on_class_or_instance
+    def fetch_dispute(self, dispute_id: int) -> PaystackDispute:
+        """The dispute as it is now. Safe to repeat. Paystack docs: Fetch Dispute."""
+        number = operator.index(dispute_id)
+        call = Call("GET", "/dispute/{id}", f"/dispute/{number}", reference=str(number))
+        dispute = PaystackDispute.from_payload(self._connection.perform(call).data)
+        if dispute.id != number:
+            raise PaystackBadResponse("Paystack answered for another dispute.")
+        return dispute
+
+    @on_class_or_instance
+    def list_disputes(
+        self,
+        *,
+        transaction_id: int | None = None,
+        status: str | None = None,
+        from_: datetime | date | None = None,
+        to: datetime | date | None = None,
+        per_page: int = MAX_PER_PAGE,
+    ) -> Iterator[PaystackDispute]:
+        """All disputes that match, newest first. Safe to repeat. A row that cannot be read is left out with a warning.
+
+        Paystack docs: List Disputes.
+        """
+        query = {
+            "transaction": None if transaction_id is None else str(operator.index(transaction_id)),
+            "status": status,
+            "from": None if from_ is None else _iso(from_),
+            "to": None if to is None else _iso(to),
+            "perPage": str(per_page),
+        }
+        return _readable(self._rows("/dispute", query), PaystackDispute.from_payload)
 
     @on_class_or_instance
     def verify_webhook_signature(self, payload: bytes, signature: str | None) -> bool:
