@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.utils.module_loading import import_string
 
-from ai_features.conf import KEYS, PAYMENT_METHODS, ai_credits
+from ai_features.conf import KEYS, PAYMENT_METHODS, REFUND_POLICIES, ai_credits
 from ai_features.exceptions import AICreditsError
 from ai_features.money import CURRENCIES, to_minor
 from ai_features.paystack.service import is_this_machine
@@ -35,7 +35,7 @@ def unusable_settings(app_configs: Apps, **_: Any) -> list[CheckMessage]:
     if any(key not in KEYS for key in getattr(settings, "AI_CREDITS", {})):
         return []
     try:
-        return [Error(problem, id="ai_features.E002") for problem in _problems()]
+        return [Error(problem, id="ai_features.E002") for problem in (*_problems(), *_problems_with_refunds())]
     except (AICreditsError, ArithmeticError, ImportError, TypeError, ValueError) as error:
         return [Error(f"AI_CREDITS cannot be read: {error}", id="ai_features.E002")]
 
@@ -102,6 +102,14 @@ def _problems() -> Iterator[str]:
         ipaddress.ip_address(address)
     if rules.wallet_resolver and not callable(import_string(rules.wallet_resolver)):
         yield "WALLET_RESOLVER does not name a function."
+
+
+def _problems_with_refunds() -> Iterator[str]:
+    rules = ai_credits()
+    if rules.refund_policy not in REFUND_POLICIES:
+        yield f"REFUND_POLICY must be one of {', '.join(REFUND_POLICIES)}."
+    if any("@" not in address for address in rules.staff_emails):
+        yield "STAFF_EMAILS is a list of e-mail addresses."
 
 
 def _did_you_mean(key: str) -> str:

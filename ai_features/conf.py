@@ -16,6 +16,7 @@ from django.core.signals import setting_changed
 
 from ai_features.money import Tax
 
+DEBT, OTHER_LOTS, FORGIVE = REFUND_POLICIES = ("debt", "other_lots", "forgive")
 PAYMENT_METHODS = ("mobile_money", "card", "bank_transfer", "ussd", "bank")
 
 
@@ -58,6 +59,16 @@ class AICredits:
     reconcile_requests_a_minute: int = 60
     """Reconciliation asks Paystack no more often than this; Paystack itself allows 100 with a test key."""
 
+    refund_policy: str = DEBT
+    """What becomes of refunded credits that were spent: taken from other lots and the rest owed (`debt`), taken from
+    other lots as far as they go (`other_lots`), or nothing (`forgive`)."""
+
+    staff_emails: tuple[str, ...] = ()
+    """Who is told of disputes, refunds that need attention and payments in review, by e-mail."""
+
+    review_unknown_references: bool = True
+    """Open a review item for a payment that belongs to no purchase; False where other shops use the same account."""
+
     payment_methods: tuple[str, ...] = PAYMENT_METHODS
     callback_hosts: tuple[str, ...] = ()
     """Hosts that `callback_url` may lead to, besides the one the request came to."""
@@ -97,7 +108,7 @@ def ai_credits() -> AICredits:
     given: dict[str, Any] = {key.lower(): value for key, value in getattr(settings, "AI_CREDITS", {}).items()}
     if "taxes" in given:
         given["taxes"] = tuple(Tax(name, Decimal(str(rate))) for name, rate in given["taxes"])
-    for key in ("payment_methods", "callback_hosts", "webhook_source_ips"):
+    for key in ("payment_methods", "callback_hosts", "webhook_source_ips", "staff_emails"):
         if key in given:
             given[key] = tuple(given[key])
     for key in ("custom_minimum", "custom_credits_per_unit", "low_balance"):

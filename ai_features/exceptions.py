@@ -14,14 +14,19 @@
     │   │   └── CreditsNotANumber      422
     │   ├── FeatureUnknown             422
     │   ├── IdempotencyKeyUnusable     422
-    │   └── CallbackUrlRefused         422
+    │   ├── CallbackUrlRefused         422
+    │   ├── RefundRefused              422  not paid, nothing left, or more than is left; `refundable` says how much
+    │   └── ReviewRefused              422  this decision does not fit this payment
     ├── WebhookRefused                 400  no key of ours signed it
     ├── InsufficientCredits            402  `current_balance`, `required_credits`, `shortage`, `buy_url`
     ├── PurchaseNotFound               404
     ├── ReservationNotFound            404
+    ├── RefundNotFound                 404
+    ├── ReviewItemNotFound             404
     ├── IdempotencyConflict            409  same key, other request; both are in the answer
     ├── ReservationEnded               409  captured, released or expired before; `status` says which
     ├── PurchaseInProgress             409  same key, first request still at work
+    ├── ReviewDecided                  409  somebody has decided it; `status` and `decided_by` say how and who
     ├── SpendingCapReached             429  a cap of this token, member or feature; `retry_after_seconds`
     └── PaystackError
         ├── PaystackUnavailable        503  no connection, or Paystack answered 5xx
@@ -145,6 +150,18 @@ class CallbackUrlRefused(RequestRefused):
     default_message = "callback_url must be an http(s) address on one of this site's allowed hosts."
 
 
+class RefundRefused(RequestRefused):
+    """`refundable` is what may still be sent back, in major units of `currency`, where anything was paid."""
+
+    code = "refund_refused"
+    default_message = "This payment cannot be refunded."
+
+
+class ReviewRefused(RequestRefused):
+    code = "review_refused"
+    default_message = "This cannot be decided so."
+
+
 class WebhookRefused(AICreditsError):
     code = "invalid_signature"
     http_status = 400
@@ -161,6 +178,26 @@ class ReservationNotFound(AICreditsError):
     code = "reservation_not_found"
     http_status = 404
     default_message = "You have no reservation with this id."
+
+
+class RefundNotFound(AICreditsError):
+    code = "refund_not_found"
+    http_status = 404
+    default_message = "There is no refund with this id."
+
+
+class ReviewItemNotFound(AICreditsError):
+    code = "review_item_not_found"
+    http_status = 404
+    default_message = "There is no payment to review with this id."
+
+
+class ReviewDecided(AICreditsError):
+    """`status` is what was decided, `decided_by` who did."""
+
+    code = "review_decided"
+    http_status = 409
+    default_message = "Somebody has decided this already."
 
 
 class ReservationEnded(AICreditsError):

@@ -148,6 +148,7 @@ class VerifyAnswer(serializers.Serializer[Any]):
 class PurchaseAnswer(serializers.ModelSerializer[Purchase]):
     package = serializers.CharField(source="package_code")
     amount = AmountField(source="amount_minor")
+    refunded = AmountField(source="refunded_minor", help_text=_("What Paystack has sent back."))
     credits = CreditsField()
     bonus = CreditsField(source="bonus_credits")
 
@@ -159,6 +160,7 @@ class PurchaseAnswer(serializers.ModelSerializer[Purchase]):
             "status_reason",
             "package",
             "amount",
+            "refunded",
             "currency",
             "credits",
             "bonus",

@@ -15,12 +15,23 @@ from django.db import connection
 from django.db.models import CheckConstraint, Model
 
 from ai_features.billing.sealing import broken_seals
-from ai_features.models import LedgerEntry, Lot, Purchase, Reservation, Wallet, triggers
+from ai_features.models import Dispute, LedgerEntry, Lot, Purchase, Refund, Reservation, Wallet, triggers
 from ai_features.money import to_credits
 
 WALLETS_AT_A_TIME = 1000
 ROWS_NAMED = 100
 """Of the rows that break one constraint, at most so many are named."""
+
+OWNERS: dict[type[Model], str] = {
+    Wallet: "pk",
+    Lot: "wallet_id",
+    Reservation: "wallet_id",
+    LedgerEntry: "wallet_id",
+    Purchase: "wallet_id",
+    Refund: "purchase__wallet_id",
+    Dispute: "purchase__wallet_id",
+}
+"""The tables whose constraints the laws are, and whose wallet a row is about."""
 
 FUNCTIONS = ("ai_features_apply", "ai_features_refuse", "ai_features_settle")
 """On PostgreSQL."""
@@ -73,6 +84,7 @@ def audit(progress: Progress | None = None, *, at_a_time: int = WALLETS_AT_A_TIM
         yield from _unequal_figures(values)
         yield from _broken_chains(values)
         yield from _purchases_not_settled_once(values)
+        yield from _refunds_not_taken_once(values)
         done += wallets
         if progress is not None:
             progress(done, max(done, total))
@@ -113,6 +125,21 @@ def _not_as_sealed() -> Iterator[Breach]:
         yield Breach(5, breach.wallet_id, f"{breach.where} {breach.found}")
 
 
+def _refunds_not_taken_once(values: dict[str, int]) -> Iterator[Breach]:
+    """Each refund has its take-back, each failed one nets to nothing; what is frozen is what disputes took out."""
+    for wallet_id, refund_id, reference, status, expected, entered in _rows(_REFUNDS, values):
+        found = (
+            f"refund {refund_id} of {reference} ({status}) took {_credits(expected)}, its entries {_credits(entered)}"
+        )
+        yield Breach(4, wallet_id, found)
+    for wallet_id, reference, noted, refunded in _rows(_REFUNDED, values):
+        found = f"purchase {reference} says {noted} were refunded, its processed refunds {refunded} (in the subunit)"
+        yield Breach(4, wallet_id, found)
+    for wallet_id, lots, disputes, entered in _rows(_FROZEN, values):
+        found = f"lots say {_credits(lots)} are frozen, disputes {_credits(disputes)}, entries {_credits(entered)}"
+        yield Breach(3, wallet_id, found)
+
+
 def missing_triggers() -> Iterator[Breach]:
     """Law 5, with the functions; what is there but disabled counts as missing."""
     is_postgresql = connection.vendor == "postgresql"
@@ -126,11 +153,11 @@ def missing_triggers() -> Iterator[Breach]:
 
 def _broken_constraints() -> Iterator[Breach]:
     """That the constraints are in the database, and no row is against them."""
-    for model in (Wallet, Lot, Reservation, LedgerEntry, Purchase):
+    for model in OWNERS:
         with connection.cursor() as cursor:
             present = connection.introspection.get_constraints(cursor, model._meta.db_table)
         for constraint in model._meta.constraints:
-            law = 4 if model in (LedgerEntry, Purchase) else 3
+            law = 4 if model in (LedgerEntry, Purchase, Refund) else 3
             if constraint.name not in present:
                 yield Breach(law, None, f"the constraint {constraint.name} is missing")
             if isinstance(constraint, CheckConstraint):
@@ -138,8 +165,7 @@ def _broken_constraints() -> Iterator[Breach]:
 
 
 def _rows_against(model: type[Model], constraint: CheckConstraint, law: int) -> Iterator[Breach]:
-    owner = "pk" if model is Wallet else "wallet_id"
-    rows = model._default_manager.exclude(constraint.condition).values_list(owner, "pk")
+    rows = model._default_manager.exclude(constraint.condition).values_list(OWNERS[model], "pk")
     for wallet_id, pk in rows.order_by("pk")[:ROWS_NAMED]:
         yield Breach(law, wallet_id, f"{model._meta.verbose_name} {pk} is against the constraint {constraint.name}")
 
@@ -201,6 +227,46 @@ SELECT * FROM (
    GROUP BY p.id) AS found
  WHERE elsewhere > 0 OR entries <> CASE WHEN is_settled THEN 1 ELSE 0 END
  ORDER BY wallet_id, reference
+"""
+
+_REFUNDS = """
+SELECT * FROM (
+  SELECT p.wallet_id, r.id, r.reference, r.status,
+         CASE WHEN r.status = 'failed' THEN 0 ELSE r.credits_taken + r.credits_from_others + r.credits_owed END
+           AS expected, -coalesce(sum(e.amount), 0) AS entered
+    FROM ai_features_refund AS r
+    JOIN ai_features_purchase AS p ON p.id = r.purchase_id
+    LEFT JOIN ai_features_ledgerentry AS e ON e.refund_id = r.id AND e.wallet_id = p.wallet_id
+   WHERE p.wallet_id > %(after)s AND p.wallet_id <= %(last)s
+   GROUP BY p.wallet_id, r.id) AS found
+ WHERE expected <> entered
+ ORDER BY wallet_id, id
+"""
+
+_REFUNDED = """
+SELECT p.wallet_id, p.reference, p.refunded_minor, coalesce(sum(r.amount_minor), 0)
+  FROM ai_features_purchase AS p
+  LEFT JOIN ai_features_refund AS r ON r.purchase_id = p.id AND r.status = 'processed'
+ WHERE p.wallet_id > %(after)s AND p.wallet_id <= %(last)s
+ GROUP BY p.id
+HAVING p.refunded_minor <> coalesce(sum(r.amount_minor), 0)
+ ORDER BY p.wallet_id, p.reference
+"""
+
+_FROZEN = """
+SELECT wallet_id, sum(lots), sum(disputes), sum(entered) FROM (
+  SELECT wallet_id, frozen AS lots, 0 AS disputes, 0 AS entered FROM ai_features_lot
+   WHERE frozen <> 0 AND wallet_id > %(after)s AND wallet_id <= %(last)s
+  UNION ALL
+  SELECT p.wallet_id, 0, d.credits_frozen, 0 FROM ai_features_dispute AS d
+    JOIN ai_features_purchase AS p ON p.id = d.purchase_id
+   WHERE d.credits_frozen <> 0 AND p.wallet_id > %(after)s AND p.wallet_id <= %(last)s
+  UNION ALL
+  SELECT wallet_id, 0, 0, -amount FROM ai_features_ledgerentry
+   WHERE dispute_id IS NOT NULL AND wallet_id > %(after)s AND wallet_id <= %(last)s) AS found
+ GROUP BY wallet_id
+HAVING sum(lots) <> sum(entered) OR sum(disputes) <> sum(entered)
+ ORDER BY wallet_id
 """
 
 _TRIGGERS = """

@@ -13,7 +13,7 @@ Spending 90 takes 5 from lot 3 (soonest expiry), 20 from lot 2 (given before pai
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -63,3 +63,24 @@ def left_after(lots: Iterable[LotLeft], amount: int) -> Iterable[LotLeft]:
         amount -= part
         if part < lot.remaining:
             yield LotLeft(lot.id, lot.remaining - part, lot.expires_at, lot.is_purchased)
+
+
+def in_proportion(amounts: Sequence[int], total: int) -> list[int]:
+    """`total` split as the amounts are, in whole micro-credits: none gets more than its amount, none is lost.
+
+    Raises ValueError for a total above their sum.
+    """
+    whole = sum(amounts)
+    if total > whole:
+        raise ValueError(f"{total} is more than {whole}")
+    shares, before = [], 0
+    for amount in amounts:
+        upto = before + amount
+        shares.append(total * upto // whole - total * before // whole if whole else 0)
+        before = upto
+    return shares
+
+
+def due_for(credits_: int, refunded_minor: int, payment_minor: int) -> int:
+    """What of a purchase's credits is due once so much of its payment went back: all of it, for all of it."""
+    return credits_ * min(refunded_minor, payment_minor) // payment_minor

@@ -8,14 +8,19 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.db.models import QuerySet
 
 from ai_features.billing import (
     balances,
     caps,
+    disputes,
     grants,
     pricing,
     purchases,
+    refund_moves,
+    refunds,
     reservations,
+    review,
     settlement,
     spending,
     usage,
@@ -30,7 +35,20 @@ from ai_features.billing.spending import Caller, Spent, SpentMany
 from ai_features.billing.usage import UsageStats
 from ai_features.billing.wallets import Owner, wallet_id_of, wallet_of
 from ai_features.exceptions import InvalidRequest
-from ai_features.models import CapPeriod, CapScope, LedgerEntry, Purchase, SettledBy, Wallet, WebhookEvent
+from ai_features.models import (
+    CapPeriod,
+    CapScope,
+    Dispute,
+    LedgerEntry,
+    Purchase,
+    Refund,
+    ReviewItem,
+    SettledBy,
+    Wallet,
+    WebhookEvent,
+)
+from ai_features.money import to_major
+from ai_features.paystack import PaystackService
 
 STATEMENT_MAX = 1000
 
@@ -259,6 +277,87 @@ class AIBillingService:
         return settlement.check(settlement.purchase_of(wallet_of(owner), reference), settled_by=SettledBy.RETURN)
 
     @staticmethod
+    def refund(
+        purchase: Purchase | str,
+        amount: Decimal | int | str | None = None,
+        *,
+        reason: str,
+        requested_by: AbstractBaseUser | None = None,
+        idempotency_key: str | None = None,
+        seen_refundable: Decimal | None = None,
+    ) -> Refund:
+        """Send a payment back, all that is left of it or `amount` major units; `purchase` or its reference.
+
+        The credits that go with it leave the wallet now, and come back if the refund fails. Safe to repeat with the
+        same `idempotency_key`. Must not be called inside a transaction. See `billing.refunds.start`.
+        """
+        reference = purchase if isinstance(purchase, str) else purchase.reference
+        return refunds.start(
+            reference,
+            amount,
+            reason=reason,
+            requested_by=requested_by,
+            key=idempotency_key,
+            seen_refundable=seen_refundable,
+        )
+
+    @staticmethod
+    def refundable(purchase: Purchase) -> Decimal:
+        """What of its payment may still be sent back, in major units of the currency it was paid in."""
+        return to_major(refund_moves.refundable_minor(purchase))
+
+    @staticmethod
+    def retry_refund(refund: Refund, *, account_number: str, bank_id: str) -> Refund:
+        """Send a refund that needs attention to the payer's bank account. See `billing.refunds.retry`."""
+        return refunds.retry(refund, account_number=account_number, bank_id=bank_id)
+
+    @staticmethod
+    def banks_for_refunds(currency: str) -> list[tuple[str, str]]:
+        """Paystack's number and the name of each bank that a refund in this currency can be sent to."""
+        banks = PaystackService.list_banks(currency=currency)
+        return [(str(bank.raw["id"]), bank.name) for bank in banks if bank.active and bank.raw.get("id")]
+
+    @staticmethod
+    def bring_dispute_in_line(dispute: Dispute) -> Dispute:
+        """Read it at Paystack and do what its state asks for. Safe to repeat."""
+        return disputes.follow(PaystackService.fetch_dispute(int(dispute.paystack_id)))
+
+    @staticmethod
+    def bring_refunds_in_line(payment: Purchase | str) -> list[Refund]:
+        """Read a payment's refunds at Paystack and make ours agree; returns those that changed. Safe to repeat."""
+        return refunds.bring_in_line(payment)
+
+    @staticmethod
+    def review_items() -> QuerySet[ReviewItem]:
+        """The payments that wait for a decision, oldest first."""
+        return review.to_decide()
+
+    @staticmethod
+    def accept_review(
+        item: ReviewItem | int,
+        decided_by: AbstractBaseUser,
+        note: str,
+        *,
+        owner: Owner | None = None,
+        credits: Credits | None = None,  # noqa: A002
+    ) -> ReviewItem:
+        """The payment stays and is credited; `owner` and `credits` for one that belongs to no purchase.
+
+        See `billing.review.accept`. A second decision raises ReviewDecided.
+        """
+        return review.accept(_id_of(item), decided_by, note, owner=owner, credits_=credits)
+
+    @staticmethod
+    def refund_review(item: ReviewItem | int, decided_by: AbstractBaseUser, note: str) -> ReviewItem:
+        """Send the payment back. See `billing.review.refund`."""
+        return review.refund(_id_of(item), decided_by, note)
+
+    @staticmethod
+    def dismiss_review(item: ReviewItem | int, decided_by: AbstractBaseUser, note: str) -> ReviewItem:
+        """Leave the payment as it is."""
+        return review.dismiss(_id_of(item), decided_by, note)
+
+    @staticmethod
     def receive_webhook(body: bytes, signature: str | None, *, source_ip: str = "") -> WebhookEvent:
         """See `billing.webhooks.receive`."""
         return webhooks.receive(body, signature, source_ip=source_ip)
@@ -278,6 +377,10 @@ def _use(use: Use | Mapping[str, Any]) -> Use:
         raise InvalidRequest(
             fields={"uses": ["Each has some of: credits, feature, units, tokens_in, tokens_out."]}
         ) from error
+
+
+def _id_of(item: ReviewItem | int) -> int:
+    return item if isinstance(item, int) else item.pk
 
 
 def _caller(owner: Owner, member: AbstractBaseUser | None, token: str) -> Caller:

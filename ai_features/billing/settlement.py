@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.utils import timezone
 
-from ai_features.billing import ledger
+from ai_features.billing import ledger, review_items
 from ai_features.billing.answers import note_answer
 from ai_features.conf import ai_credits
 from ai_features.exceptions import PaystackError, PurchaseNotFound, TransactionNotFound
@@ -26,22 +27,21 @@ from ai_features.models import (
     LotSource,
     Purchase,
     PurchaseStatus,
+    ReviewKind,
     SettledBy,
     Wallet,
     WebhookEvent,
 )
 from ai_features.money import MAX_MICRO
 from ai_features.paystack import PaystackService, Transaction
-from ai_features.signals import payment_needs_review, purchase_completed, purchase_failed
+from ai_features.signals import purchase_completed, purchase_failed
 
 log = logging.getLogger(__name__)
 
 _SIGNALS = {
     PurchaseStatus.COMPLETED: purchase_completed,
     PurchaseStatus.FAILED: purchase_failed,
-    PurchaseStatus.REVIEW: payment_needs_review,
 }
-
 
 _ON_SETTLING = (EntryKind.PURCHASE, EntryKind.BONUS, EntryKind.DEBT_PAYMENT)
 _NOTED = (
@@ -57,8 +57,11 @@ _NOTED = (
 
 @dataclass(frozen=True, slots=True)
 class Decision:
+    """`review` says of what kind the payment is that people must look at."""
+
     status: PurchaseStatus
     reason: str = ""
+    review: ReviewKind | None = None
 
 
 def purchase_of(wallet: Wallet, reference: str) -> Purchase:
@@ -108,13 +111,24 @@ def settle(reference: str, facts: Transaction | None, *, settled_by: SettledBy) 
         purchase = ledger.lock_purchase(reference)
         decision = decide(purchase, facts, timezone.now())
         if decision.status == purchase.status:
+            if facts is not None and purchase.is_decided:
+                review_items.flag_paid_again(purchase, facts, source=settled_by)
             return purchase
         purchase.move_to(decision.status, decision.reason)
         if facts is not None:
             _note_facts(purchase, facts)
         if decision.status == PurchaseStatus.COMPLETED:
-            _complete(purchase, settled_by, timezone.now())
+            complete(purchase, settled_by, timezone.now())
         purchase.save()
+        if decision.review is not None:
+            review_items.open_item(
+                decision.review,
+                reference,
+                purchase=purchase,
+                facts=facts,
+                explanation=decision.reason,
+                source=settled_by,
+            )
         transaction.on_commit(lambda: _announce(purchase))
     return purchase
 
@@ -156,7 +170,10 @@ def decide(purchase: Purchase, facts: Transaction | None, now: datetime) -> Deci
         return Decision(status)
     if facts is not None and (facts.is_paid or facts.was_reversed):
         problem = disagreement(purchase, facts)
-        return Decision(PurchaseStatus.REVIEW, problem) if problem else Decision(PurchaseStatus.COMPLETED)
+        if problem is None:
+            return Decision(PurchaseStatus.COMPLETED)
+        kind, reason = problem
+        return Decision(PurchaseStatus.REVIEW, reason, kind)
     if status != PurchaseStatus.PENDING:
         return Decision(status)
     if facts is not None and facts.is_failed:
@@ -167,21 +184,22 @@ def decide(purchase: Purchase, facts: Transaction | None, now: datetime) -> Deci
     return Decision(status)
 
 
-def disagreement(purchase: Purchase, facts: Transaction) -> str:
-    """Why a paid transaction is not the payment this purchase waits for; empty if it is (law 6)."""
+def disagreement(purchase: Purchase, facts: Transaction) -> tuple[ReviewKind, str] | None:
+    """Why a paid transaction is not the payment this purchase waits for; None if it is (law 6)."""
     if facts.reference != purchase.reference:
-        return f"Paystack answered for reference {facts.reference}."
+        return ReviewKind.WRONG_REFERENCE, f"Paystack answered for reference {facts.reference}."
     if facts.mode != purchase.mode:
-        return f"Paid in {facts.mode} mode, sold in {purchase.mode} mode."
+        return ReviewKind.WRONG_MODE, f"Paid in {facts.mode} mode, sold in {purchase.mode} mode."
     if facts.currency != purchase.currency:
-        return f"Paid in {facts.currency}, sold in {purchase.currency}."
+        return ReviewKind.WRONG_CURRENCY, f"Paid in {facts.currency}, sold in {purchase.currency}."
     # With the fee passed on to the payer `amount` is larger and `requested_amount` is what was asked for.
     fee_on_top = facts.requested_amount_minor == purchase.amount_minor < facts.amount_minor
     if facts.amount_minor != purchase.amount_minor and not fee_on_top:
-        return f"Paid {facts.amount_minor}, sold for {purchase.amount_minor} (in the subunit of {purchase.currency})."
+        text = f"Paid {facts.amount_minor}, sold for {purchase.amount_minor} (in the subunit of {purchase.currency})."
+        return ReviewKind.WRONG_AMOUNT, text
     if facts.was_reversed:
-        return "Paid, but the money went back before credits were given."
-    return ""
+        return ReviewKind.REVERSED, "Paid, but the money went back before credits were given."
+    return None
 
 
 def balance_after(purchase: Purchase) -> int:
@@ -194,6 +212,8 @@ def _announce(purchase: Purchase) -> None:
     log.info("purchase %s is %s %s", purchase.reference, purchase.status, purchase.settled_by)
     if signal := _SIGNALS.get(PurchaseStatus(purchase.status)):
         signal.send_robust(Purchase, purchase=purchase)
+    if purchase.status == PurchaseStatus.COMPLETED:
+        review_items.flag_second_payment(purchase.reference)
 
 
 def _announce_settled(reference: str) -> None:
@@ -201,6 +221,7 @@ def _announce_settled(reference: str) -> None:
     log.info("purchase %s is %s %s", reference, PurchaseStatus.COMPLETED, SettledBy.WEBHOOK)
     if purchase_completed.has_listeners(Purchase):
         purchase_completed.send_robust(Purchase, purchase=Purchase.objects.get(reference=reference))
+    review_items.flag_second_payment(reference)
 
 
 def _note_facts(purchase: Purchase, facts: Transaction) -> None:
@@ -222,18 +243,26 @@ def _noted(facts: Transaction) -> dict[str, Any]:
     return {name: getattr(purchase, name) for name in _NOTED}
 
 
-def _complete(purchase: Purchase, settled_by: SettledBy, now: datetime) -> None:
+def complete(
+    purchase: Purchase,
+    settled_by: SettledBy,
+    now: datetime,
+    *,
+    reason: str = "",
+    actor: AbstractBaseUser | None = None,
+) -> None:
+    """Give a locked purchase its credits; the caller has moved its status, and saves it."""
     with ledger.open_account(purchase.wallet_id) as account:
-        account.add(list(_lots_of(purchase, now)))
+        account.add(list(_lots_of(purchase, now, reason, actor)))
     purchase.settled_by = settled_by
     purchase.completed_at = now
 
 
-def _lots_of(purchase: Purchase, now: datetime) -> Iterator[ledger.NewLot]:
-    expires_at = _expiry(now)
-    yield ledger.NewLot(EntryKind.PURCHASE, LotSource.PURCHASED, purchase.credits, expires_at, purchase)
+def _lots_of(purchase: Purchase, now: datetime, reason: str, actor: AbstractBaseUser | None) -> Iterator[ledger.NewLot]:
+    about = (_expiry(now), purchase, reason, actor)
+    yield ledger.NewLot(EntryKind.PURCHASE, LotSource.PURCHASED, purchase.credits, *about)
     if purchase.bonus_credits:
-        yield ledger.NewLot(EntryKind.BONUS, LotSource.BONUS, purchase.bonus_credits, expires_at, purchase)
+        yield ledger.NewLot(EntryKind.BONUS, LotSource.BONUS, purchase.bonus_credits, *about)
 
 
 def _expiry(now: datetime) -> datetime | None:

@@ -11,10 +11,12 @@ from typing import Any
 from django.utils import timezone
 from django_tasks import default_task_backend, task
 
-from ai_features.billing.settlement import record_and_settle, settle
-from ai_features.exceptions import PaystackBadResponse, PurchaseNotFound, WebhookRefused
-from ai_features.models import EventStatus, SettledBy, WebhookEvent
-from ai_features.paystack import PaystackService, Transaction
+from ai_features.billing import disputes, refunds, review_items
+from ai_features.billing.settlement import check, record_and_settle, settle
+from ai_features.exceptions import PaystackBadResponse, PurchaseNotFound, RefundNotFound, WebhookRefused
+from ai_features.models import DisputeStatus, EventStatus, Purchase, SettledBy, WebhookEvent
+from ai_features.paystack import PaystackDispute, PaystackService, Transaction
+from ai_features.paystack.reversals import reference_in_event
 
 log = logging.getLogger(__name__)
 
@@ -106,12 +108,46 @@ def _charge_succeeded(data: Payload) -> tuple[EventStatus, str]:
     try:
         purchase = settle(facts.reference, facts, settled_by=SettledBy.WEBHOOK)
     except PurchaseNotFound:
+        review_items.open_unknown(facts, source="charge.success")
         return EventStatus.IGNORED, "unknown_reference"
     return EventStatus.PROCESSED, purchase.status
 
 
+def _refund_moved(data: Payload) -> tuple[EventStatus, str]:
+    """It says which payment, and not which refund: Paystack's list does."""
+    reference = reference_in_event(data)
+    if not reference:
+        return EventStatus.IGNORED, "malformed"
+    try:
+        changed = refunds.bring_in_line(reference, settled_by=SettledBy.WEBHOOK)
+    except RefundNotFound:
+        return EventStatus.IGNORED, "unknown_reference"
+    return EventStatus.PROCESSED, changed[-1].status if changed else "unchanged"
+
+
+def _dispute_moved(data: Payload) -> tuple[EventStatus, str]:
+    try:
+        facts = PaystackDispute.from_payload(data)
+    except PaystackBadResponse:
+        return EventStatus.IGNORED, "malformed"
+    purchase = Purchase.objects.filter(reference=facts.reference).first()
+    if purchase is not None:
+        check(purchase, settled_by=SettledBy.WEBHOOK)
+    try:
+        dispute = disputes.follow(facts)
+    except PurchaseNotFound:
+        return EventStatus.IGNORED, "unknown_reference"
+    if dispute.status == DisputeStatus.LOST:
+        refunds.bring_in_line(dispute.purchase, settled_by=SettledBy.WEBHOOK)
+    return EventStatus.PROCESSED, dispute.status
+
+
 # Which event is handled by what; all others are kept and need nothing.
-HANDLERS: dict[str, Callable[[Payload], tuple[EventStatus, str]]] = {"charge.success": _charge_succeeded}
+HANDLERS: dict[str, Callable[[Payload], tuple[EventStatus, str]]] = {
+    "charge.success": _charge_succeeded,
+    **{f"refund.{word}": _refund_moved for word in ("pending", "processing", "processed", "failed", "needs-attention")},
+    **{f"charge.dispute.{word}": _dispute_moved for word in ("create", "remind", "resolve")},
+}
 
 
 def _parse(body: bytes) -> Payload:
@@ -125,7 +161,9 @@ def _parse(body: bytes) -> Payload:
 
 def _reference_in(envelope: Payload) -> str:
     data = envelope.get("data")
-    return _short_text(data.get("reference"), 100) if isinstance(data, Mapping) else ""
+    if not isinstance(data, Mapping):
+        return ""
+    return _short_text(data.get("reference"), 100) or reference_in_event(data)
 
 
 def _short_text(value: object, max_length: int) -> str:

@@ -8,6 +8,7 @@
 """
 
 from ai_features.models.accounts import AccountDay, LotMark
+from ai_features.models.disputes import DISPUTE_MOVES, Dispute, DisputeStatus
 from ai_features.models.features import CapPeriod, CapScope, FeaturePrice, SpendingCap
 from ai_features.models.ledger import USAGE_KINDS, EntryKind, IdempotencyKey, LedgerEntry
 from ai_features.models.lots import ORDER_OF_USE, Lot, LotSource
@@ -22,19 +23,26 @@ from ai_features.models.reconciliation import (
     Reconciliation,
     ReconciliationStatus,
 )
+from ai_features.models.refunds import OPEN_REFUNDS, REFUND_MOVES, Refund, RefundStatus
 from ai_features.models.reservations import RESERVATION_MOVES, Reservation, ReservationStatus
+from ai_features.models.review import ReviewItem, ReviewKind, ReviewStatus
 from ai_features.models.seals import LedgerSeal
 from ai_features.models.usage import Notice, NoticeKind, UsageDay, UsageMark
 from ai_features.models.wallets import Wallet
 from ai_features.models.webhooks import EventStatus, WebhookEvent
 
 __all__ = [
+    "DISPUTE_MOVES",
+    "OPEN_REFUNDS",
     "ORDER_OF_USE",
+    "REFUND_MOVES",
     "RESERVATION_MOVES",
     "USAGE_KINDS",
     "AccountDay",
     "CapPeriod",
     "CapScope",
+    "Dispute",
+    "DisputeStatus",
     "EntryKind",
     "EventStatus",
     "FeaturePrice",
@@ -58,8 +66,13 @@ __all__ = [
     "PurchaseStatus",
     "Reconciliation",
     "ReconciliationStatus",
+    "Refund",
+    "RefundStatus",
     "Reservation",
     "ReservationStatus",
+    "ReviewItem",
+    "ReviewKind",
+    "ReviewStatus",
     "SettledBy",
     "SpendingCap",
     "UsageDay",

@@ -15,6 +15,10 @@ class EntryKind(models.TextChoices):
     CAPTURE = "capture", _("capture")
     EXPIRY = "expiry", _("expiry")
     DEBT_PAYMENT = "debt_payment", _("debt payment")
+    REFUND = "refund", _("refund")
+    REFUND_FAILED = "refund_failed", _("refund failed, given back")
+    DISPUTE = "dispute", _("frozen for a dispute")
+    DISPUTE_RELEASE = "dispute_release", _("released from a dispute")
 
 
 USAGE_KINDS = (EntryKind.SPEND, EntryKind.CAPTURE)
@@ -71,6 +75,10 @@ class LedgerEntry(models.Model):
         db_index=False,
         db_constraint=False,
     )
+    refund = models.ForeignKey("Refund", models.PROTECT, null=True, blank=True, related_name="entries", db_index=False)
+    dispute = models.ForeignKey(
+        "Dispute", models.PROTECT, null=True, blank=True, related_name="entries", db_index=False
+    )
     metadata = models.JSONField(
         _("metadata"), null=True, blank=True, help_text=_("The app's own note on the call; emptied by redaction.")
     )
@@ -86,6 +94,8 @@ class LedgerEntry(models.Model):
             models.Index(
                 fields=["reservation"], condition=Q(reservation__isnull=False), name="ai_entry_of_reservation"
             ),
+            models.Index(fields=["lot"], condition=Q(kind="expiry"), name="ai_entry_expiry_of_lot"),
+            models.Index(fields=["dispute", "lot"], condition=Q(dispute__isnull=False), name="ai_entry_of_dispute"),
             models.Index(fields=["actor"], condition=Q(actor__isnull=False), name="ai_entry_actor"),
         ]
         constraints = [
@@ -96,6 +106,29 @@ class LedgerEntry(models.Model):
             models.CheckConstraint(
                 condition=Q(purchase__isnull=False) | ~Q(kind__in=["purchase", "bonus"]),
                 name="ai_entry_purchase_has_a_purchase",
+            ),
+            # A take-back is an entry for each lot it takes from, and one for what the lots had not.
+            models.UniqueConstraint(
+                fields=["refund", "kind", "lot"],
+                condition=Q(refund__isnull=False, lot__isnull=False),
+                name="ai_entry_refund_once_a_lot",
+            ),
+            models.UniqueConstraint(
+                fields=["refund", "kind"],
+                condition=Q(refund__isnull=False, lot__isnull=True),
+                name="ai_entry_refund_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="refund", refund__isnull=False, amount__lt=0)
+                | Q(kind="refund_failed", refund__isnull=False, amount__gt=0)
+                | (Q(refund__isnull=True) & ~Q(kind__in=["refund", "refund_failed"])),
+                name="ai_entry_refund_has_a_refund",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="dispute", dispute__isnull=False, lot__isnull=False, amount__lt=0)
+                | Q(kind="dispute_release", dispute__isnull=False, lot__isnull=False, amount__gt=0)
+                | (Q(dispute__isnull=True) & ~Q(kind__in=["dispute", "dispute_release"])),
+                name="ai_entry_dispute_has_a_dispute",
             ),
         ]
 

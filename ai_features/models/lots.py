@@ -25,6 +25,9 @@ class Lot(models.Model):
     source = models.CharField(_("source"), max_length=10, choices=LotSource)
     amount = models.BigIntegerField(_("amount"))
     remaining = models.BigIntegerField(_("remaining"))
+    frozen = models.BigIntegerField(
+        _("frozen"), default=0, db_default=0, help_text=_("Taken out while a dispute about its purchase is open.")
+    )
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     purchase = models.ForeignKey("Purchase", models.PROTECT, null=True, blank=True, related_name="lots")
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
@@ -47,6 +50,9 @@ class Lot(models.Model):
             models.CheckConstraint(condition=Q(amount__gt=0), name="ai_lot_amount_positive"),
             models.CheckConstraint(
                 condition=Q(remaining__gte=0, remaining__lte=F("amount")), name="ai_lot_remaining_in_range"
+            ),
+            models.CheckConstraint(
+                condition=Q(frozen__gte=0, frozen__lte=F("amount") - F("remaining")), name="ai_lot_frozen_in_range"
             ),
             models.UniqueConstraint(
                 fields=["purchase", "source"],

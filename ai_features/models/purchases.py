@@ -107,7 +107,7 @@ def first_check_at() -> datetime:
 class Purchase(models.Model):
     """One attempt to buy a package, with one Paystack reference. Price and credits are as they were sold."""
 
-    reference = models.CharField(_("reference"), max_length=50, unique=True)
+    reference = models.CharField(_("reference"), max_length=100, unique=True)
     wallet = models.ForeignKey("Wallet", models.PROTECT, related_name="purchases", db_index=False)
     buyer = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="ai_purchases", verbose_name=_("buyer")
@@ -142,6 +142,10 @@ class Purchase(models.Model):
     gateway_response = models.CharField(_("gateway response"), max_length=300, blank=True, default="")
     paid_at = models.DateTimeField(_("paid"), null=True, blank=True)
 
+    refunded_minor = models.BigIntegerField(
+        _("refunded"), default=0, db_default=0, help_text=_("What Paystack has sent back, in the currency paid.")
+    )
+
     settled_by = models.CharField(_("settled by"), max_length=10, choices=SettledBy, blank=True, default="")
     created_at = models.DateTimeField(_("started"), auto_now_add=True)
     completed_at = models.DateTimeField(_("completed"), null=True, blank=True)
@@ -167,6 +171,7 @@ class Purchase(models.Model):
         verbose_name = _("purchase")
         verbose_name_plural = _("purchases")
         ordering = ["-id"]
+        permissions = [("refund_purchase", _("Can refund purchases"))]
         indexes = [
             models.Index(fields=["wallet", "id"], name="ai_purchase_of_wallet"),
             models.Index(fields=["created_at"], condition=Q(status="pending"), name="ai_purchase_open"),
@@ -192,6 +197,11 @@ class Purchase(models.Model):
                 condition=~Q(status="completed") | Q(completed_at__isnull=False),
                 name="ai_purchase_completed_has_a_date",
             ),
+            models.CheckConstraint(condition=Q(refunded_minor__gte=0), name="ai_purchase_refunded_not_negative"),
+            models.CheckConstraint(
+                condition=~Q(status__in=["partially_refunded", "refunded"]) | Q(refunded_minor__gt=0),
+                name="ai_purchase_refunded_has_an_amount",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -203,12 +213,24 @@ class Purchase(models.Model):
         return self.credits + self.bonus_credits
 
     @property
+    def payment_minor(self) -> int:
+        """What was paid, in the subunit of `payment_currency`: all that can be refunded."""
+        return self.paid_amount_minor or self.amount_minor
+
+    @property
+    def payment_currency(self) -> str:
+        return self.paid_currency or self.currency
+
+    @property
     def is_decided(self) -> bool:
         return self.status in DECIDED
 
+    def may_become(self, status: PurchaseStatus) -> bool:
+        return status in MOVES[PurchaseStatus(self.status)]
+
     def move_to(self, status: PurchaseStatus, reason: str = "") -> None:
         """Change the status in memory. Raises ValueError for a move the table does not allow: that is a bug."""
-        if status not in MOVES[PurchaseStatus(self.status)]:
+        if not self.may_become(status):
             raise ValueError(f"{self.reference}: {self.status} may not become {status}")
         self.status = status
         self.status_reason = reason[: self._max_length("status_reason")]

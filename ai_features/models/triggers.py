@@ -14,7 +14,7 @@ from django.db import connections
 FROZEN_COLUMNS = {
     "ai_features_ledgerentry": (
         "id, wallet_id, kind, amount, debt_change, balance_after, purchase_id, lot_id, reason, actor_id, feature,"
-        " pricing, member_id, reservation_id, created_at"
+        " pricing, member_id, reservation_id, refund_id, dispute_id, created_at"
     ),
     "ai_features_webhookevent": "body, body_sha256, received_at, source_ip",
     "ai_features_idempotencykey": "wallet_id, key, request, answer, created_at",

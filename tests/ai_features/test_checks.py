@@ -27,6 +27,8 @@ def test_unknown_setting_is_named_with_a_guess(settings) -> None:
         {"PAYMENT_METHODS": ["cheque"]},
         {"WEBHOOK_SOURCE_IPS": ["nowhere"]},
         {"WALLET_RESOLVER": "no.such.function"},
+        {"REFUND_POLICY": "keep"},
+        {"STAFF_EMAILS": "desk@example.com"},
     ],
 )
 def test_unusable_value_is_an_error(settings, rules) -> None:

@@ -1,8 +1,9 @@
 """The one writer: nothing else creates ledger entries, lots or reservations, or moves a balance (laws 1 to 3).
 
-`accounts` is the exact path: one wallet, locked, and everything that can happen to it. `hot_path` does the ordinary
-case of the four operations that apps send by the thousand in one statement, and leaves every other case to the exact
-path; `queue` lets callers that wait at the same moment share one commit.
+`accounts` is the exact path: one wallet, locked, and everything that can happen to it; `take_backs` is its part for
+money that goes back. `hot_path` does the ordinary case of the four operations that apps send by the thousand in one
+statement, and leaves every other case to the exact path; `queue` lets callers that wait at the same moment share one
+commit.
 
 Every row lock is taken in this package, always in this order, so that no two transactions can wait for each other:
 purchase, wallet (several: in id order), reservation. Lots, entries, keys and caps belong to whoever holds the wallet.
@@ -10,6 +11,20 @@ purchase, wallet (several: in id order), reservation. Lots, entries, keys and ca
 
 from ai_features.billing.ledger.accounts import Account, Charge, NewLot, open_account
 from ai_features.billing.ledger.hot_path import settle
-from ai_features.billing.ledger.locks import lock_purchase
+from ai_features.billing.ledger.locks import lock_purchase, lock_refunds
+from ai_features.billing.ledger.take_backs import TakenBack, freeze, give_back, take_back, thaw
 
-__all__ = ["Account", "Charge", "NewLot", "lock_purchase", "open_account", "settle"]
+__all__ = [
+    "Account",
+    "Charge",
+    "NewLot",
+    "TakenBack",
+    "freeze",
+    "give_back",
+    "lock_purchase",
+    "lock_refunds",
+    "open_account",
+    "settle",
+    "take_back",
+    "thaw",
+]

@@ -108,6 +108,11 @@ class Account:
     def available(self) -> int:
         return self.wallet.available
 
+    @property
+    def free(self) -> int:
+        """What no reservation holds, debt or not."""
+        return self.wallet.balance - self.wallet.held
+
     def save(self) -> None:
         changed = [name for name, value in self._row().items() if self._saved[name] != value]
         if changed:
@@ -130,18 +135,18 @@ class Account:
             if self._expire_lots(before=reservation.expires_at):
                 reservation.refresh_from_db(fields=["overdue"])
             self._end(reservation, ReservationStatus.EXPIRED)
-            self._pay_debt()
+            self.pay_debt()
         self._expire_lots(before=self.now + _A_MOMENT)
-        self._pay_debt()
+        self.pay_debt()
 
     def allocate(self) -> None:
         """Charge what was spent so far to the lots; before anything changes the set of them."""
         if self.wallet.unallocated:
             self._charge_lots()
-            self.wallet.next_expiry_at = self._earliest_expiry(self.now)
+            self.wallet.next_expiry_at = self.earliest_expiry(self.now)
 
     def _charge_lots(self) -> None:
-        self._take(self._usable_lots(), self.wallet.unallocated)
+        self._take(self.usable_lots(), self.wallet.unallocated)
         self.wallet.unallocated = 0
 
     def _expire_lots(self, *, before: datetime) -> bool:
@@ -153,12 +158,12 @@ class Account:
             return False
         self._charge_lots()
         protected = self.wallet.held - self.wallet.overdue
-        for lot in list(self._usable_lots().filter(expires_at__lt=before)):
+        for lot in list(self.usable_lots().filter(expires_at__lt=before)):
             kept = min(lot.remaining, protected)
             protected -= kept
             self._keep_for_reservations(kept)
-            self._expire(lot, lot.remaining - kept)
-        self.wallet.next_expiry_at = self._earliest_expiry(before)
+            self.expire(lot, lot.remaining - kept)
+        self.wallet.next_expiry_at = self.earliest_expiry(before)
         return True
 
     def _keep_for_reservations(self, amount: int) -> None:
@@ -171,15 +176,15 @@ class Account:
             reservation.overdue += part
             reservation.save(update_fields=["overdue"])
 
-    def _expire(self, lot: Lot, amount: int) -> None:
+    def expire(self, lot: Lot, amount: int) -> None:
         if not amount:
             return
         lot.remaining -= amount
         lot.save(update_fields=["remaining"])
         self.wallet.balance -= amount
-        self._enter(EntryKind.EXPIRY, -amount, lot=lot)
+        self.enter(EntryKind.EXPIRY, -amount, lot=lot)
 
-    def _usable_lots(self) -> QuerySet[Lot]:
+    def usable_lots(self) -> QuerySet[Lot]:
         """In order of use; without those that are only kept for the reservations that hold them."""
         usable = self.wallet.lots.filter(remaining__gt=0).order_by(*ORDER_OF_USE)
         if self.wallet.overdue:
@@ -190,8 +195,8 @@ class Account:
         overdue = self.wallet.lots.filter(remaining__gt=0, expires_at__lt=self.wallet.next_expiry_at or _LAST_MOMENT)
         return overdue.order_by(*ORDER_OF_USE)
 
-    def _earliest_expiry(self, since: datetime) -> datetime | None:
-        usable = self._usable_lots().filter(expires_at__gte=since)
+    def earliest_expiry(self, since: datetime) -> datetime | None:
+        usable = self.usable_lots().filter(expires_at__gte=since)
         return usable.values_list("expires_at", flat=True).first()
 
     def _take(self, source: QuerySet[Lot], amount: int) -> None:
@@ -229,8 +234,7 @@ class Account:
             )
             for new in new_lots
         )
-        expiries = [self.wallet.next_expiry_at, *(new.expires_at for new in new_lots)]
-        self.wallet.next_expiry_at = min((moment for moment in expiries if moment is not None), default=None)
+        self._expect_expiry(*(new.expires_at for new in new_lots))
         entries = []
         for new, lot in zip(new_lots, rows, strict=True):
             self.wallet.balance += new.amount
@@ -238,16 +242,38 @@ class Account:
             actor_id = None if new.actor is None else new.actor.pk
             entries.append(self._entry(new.kind, new.amount, actor_id=actor_id, **about))
         LedgerEntry.objects.bulk_create(entries)
-        self._pay_debt(new_lots[-1].purchase)
+        self.pay_debt(new_lots[-1].purchase)
         return entries
 
-    def _pay_debt(self, purchase: Purchase | None = None) -> None:
+    def put_back(self, lot: Lot, amount: int, kind: EntryKind, **about: Any) -> None:
+        """What was taken out comes back to its lot; if the lot's time has come meanwhile, it expires at once."""
+        lot.remaining += amount
+        lot.save(update_fields=["remaining", "frozen"])
+        self.wallet.balance += amount
+        self.enter(kind, amount, lot=lot, **about)
+        if lot.expires_at is not None and lot.expires_at <= self.now:
+            self.expire(lot, amount)
+        else:
+            self._expect_expiry(lot.expires_at)
+
+    def new_lot(self, source: LotSource, amount: int, expires_at: datetime | None) -> Lot:
+        """The lot alone; its entry and the balance are the caller's."""
+        self._expect_expiry(expires_at)
+        return Lot.objects.create(
+            wallet=self.wallet, source=source, amount=amount, remaining=amount, expires_at=expires_at
+        )
+
+    def _expect_expiry(self, *moments: datetime | None) -> None:
+        known = [moment for moment in (self.wallet.next_expiry_at, *moments) if moment is not None]
+        self.wallet.next_expiry_at = min(known, default=None)
+
+    def pay_debt(self, purchase: Purchase | None = None) -> None:
         payment = min(self.wallet.debt, self.wallet.balance - self.wallet.held)
         if payment:
             self.wallet.debt -= payment
             self.wallet.balance -= payment
             self.wallet.unallocated += payment
-            self._enter(EntryKind.DEBT_PAYMENT, 0, debt_change=-payment, purchase=purchase)
+            self.enter(EntryKind.DEBT_PAYMENT, 0, debt_change=-payment, purchase=purchase)
 
     # Credits going out
 
@@ -314,7 +340,7 @@ class Account:
         else:
             reservation.expires_at = expires_at or reservation.expires_at
         reservation.save(update_fields=["status", "credits", "captured", "overdue", "ended_at", "expires_at"])
-        self._pay_debt()
+        self.pay_debt()
         return entries
 
     def release(self, reservation: Reservation) -> None:
@@ -323,7 +349,7 @@ class Account:
             raise ended(reservation)
         if reservation.status == ReservationStatus.OPEN:
             self._end(reservation, ReservationStatus.RELEASED)
-            self._pay_debt()
+            self.pay_debt()
 
     def renew(self, reservation: Reservation, ttl: timedelta) -> None:
         """Keep it open until `ttl` from now. Raises ReservationEnded."""
@@ -354,7 +380,7 @@ class Account:
         for lot in list(self._overdue_lots()) if amount else ():
             part = min(amount, lot.remaining)
             amount -= part
-            self._expire(lot, part)
+            self.expire(lot, part)
 
     def _require(self, amount: int) -> None:
         if self.available < amount:
@@ -384,7 +410,7 @@ class Account:
             )
         return LedgerEntry.objects.bulk_create(entries)
 
-    def _enter(self, kind: EntryKind, amount: int, **about: Any) -> None:
+    def enter(self, kind: EntryKind, amount: int, **about: Any) -> None:
         self._entry(kind, amount, **about).save(force_insert=True)
 
     def _entry(self, kind: EntryKind, amount: int, **about: Any) -> LedgerEntry:

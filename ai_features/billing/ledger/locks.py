@@ -8,7 +8,7 @@ from django.db import connections
 from django.db.models import F, Model, QuerySet
 
 from ai_features.exceptions import PurchaseNotFound
-from ai_features.models import Purchase, Wallet
+from ai_features.models import Purchase, Refund, Wallet
 
 Row = TypeVar("Row", bound=Model)
 
@@ -24,6 +24,15 @@ def lock_purchase(reference: str) -> Purchase:
 def lock_wallet(wallet_id: int) -> Wallet:
     """The wallet, its row locked until the transaction ends."""
     return _lock(Wallet.objects.filter(pk=wallet_id), "balance")
+
+
+def lock_refunds(reference: str) -> None:
+    """Those of a payment that belongs to no purchase, until the transaction ends."""
+    rows = Refund.objects.filter(reference=reference)
+    if connections[rows.db].features.has_select_for_update:
+        list(rows.order_by("pk").select_for_update(no_key=True))
+    else:
+        rows.update(status=F("status"))
 
 
 def _lock(rows: QuerySet[Row], any_column: str) -> Row:
