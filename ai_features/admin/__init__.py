@@ -1,8 +1,31 @@
-"""What staff sees. Money rows are read-only here as everywhere: staff edits packages and grants credits.
+"""What staff sees. Money rows are read-only here as everywhere: staff edits packages, grants
+credits, sends payments back and decides those in review.
 
 A module for each model; importing this package registers them all.
 """
 
-from ai_features.admin import accounts, ledger, packages, purchases, reconciliation, wallets, webhooks
+from ai_features.admin import (
+    accounts,
+    disputes,
+    ledger,
+    packages,
+    purchases,
+    reconciliation,
+    refunds,
+    review,
+    wallets,
+    webhooks,
+)
 
-__all__ = ["accounts", "ledger", "packages", "purchases", "reconciliation", "wallets", "webhooks"]
+__all__ = [
+    "accounts",
+    "disputes",
+    "ledger",
+    "packages",
+    "purchases",
+    "reconciliation",
+    "refunds",
+    "review",
+    "wallets",
+    "webhooks",
+]

@@ -32,6 +32,8 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
         "amount_shown",
         "balance_shown",
         "purchase",
+        "refund",
+        "dispute",
         "lot",
         "feature",
         "pricing",

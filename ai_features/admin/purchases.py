@@ -1,17 +1,65 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
+from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
+from django.utils.crypto import get_random_string
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from ai_features.admin.form_page import form_page, in_words, row_address
 from ai_features.admin.showing import ReadOnlyAdmin, amount_of, credits_of
-from ai_features.billing import story
-from ai_features.models import Purchase
+from ai_features.billing import AIBillingService, story
+from ai_features.exceptions import AICreditsError
+from ai_features.models import Dispute, Purchase, Refund
+from ai_features.money import to_credits, to_major
+
+
+class RefundForm(forms.Form):
+    """The key makes a double click one refund; what was refundable when the page was drawn, two people's clicks."""
+
+    amount = forms.DecimalField(label=gettext_lazy("Amount"), max_digits=12, decimal_places=2)
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=300)
+    key = forms.CharField(max_length=64, widget=forms.HiddenInput)
+    seen = forms.DecimalField(max_digits=12, decimal_places=2, widget=forms.HiddenInput)
+
+
+class ShownInline(admin.TabularInline[Any, Purchase]):
+    extra = 0
+    max_num = 0
+    can_delete = False
+    show_change_link = True
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class RefundInline(ShownInline):
+    model = Refund
+    fields = ("status", "amount", "taken", "reason", "problem", "requested_by", "asked_at", "ended_at")
+    readonly_fields = fields
+    amount = amount_of("amount_minor", gettext_lazy("amount"))
+    taken = credits_of("credits", gettext_lazy("credits"))
+
+
+class DisputeInline(ShownInline):
+    model = Dispute
+    fields = ("status", "category", "resolution", "frozen", "due_at", "opened_at", "ended_at")
+    readonly_fields = fields
+    frozen = credits_of("credits_frozen", gettext_lazy("credits frozen"))
 
 
 @admin.register(Purchase)
@@ -35,6 +83,8 @@ class PurchaseAdmin(ReadOnlyAdmin):
     credits_shown = credits_of("total_credits", gettext_lazy("credits"), sortable=False)
     paid = amount_of("paid_amount_minor", gettext_lazy("amount paid"))
     fees = amount_of("fees_minor", gettext_lazy("Paystack's fee"))
+    refunded = amount_of("refunded_minor", gettext_lazy("refunded"))
+    inlines = (RefundInline, DisputeInline)
     fieldsets = (
         (gettext_lazy("Story"), {"fields": ("story",)}),
         (None, {"fields": ("reference", "status", "status_reason", "mode", "settled_by")}),
@@ -44,7 +94,18 @@ class PurchaseAdmin(ReadOnlyAdmin):
         ),
         (
             gettext_lazy("Paid"),
-            {"fields": ("paid", "paid_currency", "fees", "channel", "paystack_id", "gateway_response", "paid_at")},
+            {
+                "fields": (
+                    "paid",
+                    "paid_currency",
+                    "fees",
+                    "channel",
+                    "paystack_id",
+                    "gateway_response",
+                    "paid_at",
+                    "refunded",
+                )
+            },
         ),
         (
             gettext_lazy("Checkout"),
@@ -65,7 +126,73 @@ class PurchaseAdmin(ReadOnlyAdmin):
             "", "<tr><td>{}</td><td>{}</td></tr>", [(_moment(step.at), step.what) for step in told.steps]
         )
         advice = format_html_join("", "<li>{}</li>", [(step,) for step in told.next_steps])
-        return format_html("<table>{}</table><p>{}</p><ul>{}</ul>", steps, gettext("What to do next:"), advice)
+        return format_html("<table>{}</table><p>{}</p><ul>{}</ul>", steps, _("What to do next:"), advice)
+
+    def get_urls(self) -> list[URLPattern]:
+        refund = path(
+            "<path:object_id>/refund/", self.admin_site.admin_view(self.refund_view), name="ai_features_purchase_refund"
+        )
+        return [refund, *super().get_urls()]
+
+    def has_refund_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("ai_features.refund_purchase")
+
+    def tools(self, request: HttpRequest, row: Any) -> list[tuple[str, str]]:
+        if not self.has_refund_permission(request) or not AIBillingService.refundable(row):
+            return []
+        return [(_("Refund"), reverse("admin:ai_features_purchase_refund", args=[row.pk]))]
+
+    # Paystack is asked inside, which no transaction may be open for.
+    @method_decorator(transaction.non_atomic_requests)
+    def refund_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Send a payment back, whole or in part, with a reason."""
+        if not self.has_refund_permission(request):
+            raise PermissionDenied
+        purchase = get_object_or_404(Purchase, pk=object_id if object_id.isdecimal() else 0)
+        rest = AIBillingService.refundable(purchase)
+        form = RefundForm(request.POST or None, initial={"amount": rest, "seen": rest, "key": get_random_string(32)})
+        if form.is_valid() and self._refund(request, purchase, form):
+            return HttpResponseRedirect(row_address(self, purchase))
+        return form_page(
+            self,
+            request,
+            form,
+            title=_("Refund"),
+            row=purchase,
+            facts=_facts(purchase, rest),
+            explanation=_("Its share of the credits leaves the wallet at once, and comes back if the refund fails."),
+            buttons=[("_refund", _("Send the money back"))],
+        )
+
+    def _refund(self, request: HttpRequest, purchase: Purchase, form: RefundForm) -> bool:
+        given = form.cleaned_data
+        try:
+            refund = AIBillingService.refund(
+                purchase,
+                given["amount"],
+                reason=given["reason"],
+                requested_by=request.user,  # type: ignore[arg-type]
+                idempotency_key=f"admin-{given['key']}",
+                seen_refundable=given["seen"],
+            )
+        except (AICreditsError, ImproperlyConfigured) as error:
+            form.add_error(None, in_words(error))
+            return False
+        if refund.is_unconfirmed:
+            text = _("Paystack did not answer. The refund is not sent again by itself; it is looked up at Paystack.")
+            self.message_user(request, text, messages.WARNING)
+        else:
+            self.message_user(request, _("The refund was asked for."), messages.SUCCESS)
+        return True
+
+
+def _facts(purchase: Purchase, rest: Decimal) -> list[tuple[str, Any]]:
+    money = purchase.payment_currency
+    return [
+        (_("Paid"), f"{money} {to_major(purchase.payment_minor)}"),
+        (_("Can be refunded"), f"{money} {rest}"),
+        (_("Credits sold"), to_credits(purchase.total_credits)),
+    ]
 
 
 def _moment(at: datetime) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from ai_features.money import to_credits, to_major
 
@@ -37,10 +37,22 @@ def amount_of(field: str, description: Any) -> Any:
 
 
 class ReadOnlyAdmin(admin.ModelAdmin[Any]):
-    """Law 5 and its neighbours: looked at, never edited."""
+    """Law 5 and its neighbours: looked at, never edited. `tools` are links on a row's page: what else may be done."""
 
     list_per_page = 50
     show_full_result_count = False
+    change_form_template = "admin/ai_features/change_form.html"
+
+    def tools(self, request: HttpRequest, row: Any) -> list[tuple[str, str]]:
+        """Labels and addresses."""
+        return []
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id)
+        tools = [] if row is None else self.tools(request, row)
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "tools": tools})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -8,14 +8,14 @@ from django.contrib import admin, messages
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from django.utils.crypto import get_random_string
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ai_features.admin.form_page import form_page
 from ai_features.admin.showing import USER_SEARCH, ReadOnlyAdmin, credits_of
 from ai_features.billing import AIBillingService
 from ai_features.exceptions import AICreditsError
@@ -48,10 +48,11 @@ class GrantForm(forms.Form):
 
 class LotInline(admin.TabularInline[Lot, Wallet]):
     model = Lot
-    fields = ("source", "amount_shown", "remaining_shown", "expires_at", "purchase", "created_at")
+    fields = ("source", "amount_shown", "remaining_shown", "frozen_shown", "expires_at", "purchase", "created_at")
     readonly_fields = fields
     amount_shown = credits_of("amount", gettext_lazy("amount"))
     remaining_shown = credits_of("remaining", gettext_lazy("remaining"))
+    frozen_shown = credits_of("frozen", gettext_lazy("frozen"))
     extra = 0
     can_delete = False
 
@@ -63,7 +64,8 @@ class LotInline(admin.TabularInline[Lot, Wallet]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Lot]:
         # A wallet collects used-up lots for ever; the page shows those that still matter.
-        return super().get_queryset(request).filter(remaining__gt=0).select_related("purchase").order_by("expires_at")
+        lots = super().get_queryset(request).filter(Q(remaining__gt=0) | Q(frozen__gt=0))
+        return lots.select_related("purchase").order_by("expires_at")
 
 
 class InDebtFilter(admin.SimpleListFilter):
@@ -108,13 +110,7 @@ class WalletAdmin(ReadOnlyAdmin):
         form = GrantForm(request.POST or None, initial={"user": request.GET.get("user"), "key": get_random_string(32)})
         if form.is_valid() and self._grant(request, form):
             return HttpResponseRedirect(reverse("admin:ai_features_wallet_changelist"))
-        context = {
-            **self.admin_site.each_context(request),
-            "form": form,
-            "title": _("Grant credits"),
-            "opts": self.opts,
-        }
-        return render(request, "admin/ai_features/wallet/grant.html", context)
+        return form_page(self, request, form, title=_("Grant credits"), buttons=[("_grant", _("Grant"))])
 
     def _grant(self, request: HttpRequest, form: GrantForm) -> bool:
         given = form.cleaned_data

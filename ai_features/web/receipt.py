@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
+from django.db.models import Sum
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
@@ -21,7 +22,13 @@ def receipt(request: HttpRequest, reference: str) -> HttpResponse:
     purchase = Purchase.objects.filter(wallet=wallet, reference=reference).first()
     if purchase is None:
         raise Http404
-    context = {"own_wallet": wallet, "purchase": purchase, "package_name": _package_name(purchase.package_code)}
+    context = {
+        "own_wallet": wallet,
+        "purchase": purchase,
+        "package_name": _package_name(purchase.package_code),
+        "refunds": purchase.refunds.order_by("id"),
+        "frozen": purchase.lots.aggregate(Sum("frozen"))["frozen__sum"],
+    }
     return page(request, "receipt", context)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import Model, QuerySet
+from django.db.models import Model, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -29,6 +29,7 @@ def wallet(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"own_wallet": mine, "is_first": is_first}
     if is_first:
         lots = mine.lots.filter(remaining__gt=0, expires_at__gt=timezone.now())
+        context["frozen"] = mine.lots.filter(frozen__gt=0).aggregate(Sum("frozen"))["frozen__sum"]
         context["lots"] = lots.order_by("expires_at", "id")[:LOTS_SHOWN]
     if before is None:
         purchases, older = _newest(mine.purchases.all(), purchases_before, PURCHASES_A_PAGE)
