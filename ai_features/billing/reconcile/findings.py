@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ai_features.billing import settlement
+from ai_features.billing import refunds, review_items, settlement
 from ai_features.billing.answers import note_answer
 from ai_features.billing.reconcile.comparing import Disagreement
 from ai_features.billing.rehearsal import rehearsal
@@ -53,17 +53,22 @@ def settle_missed(found: Disagreement, facts: Transaction | None, *, dry_run: bo
     return f"{'would be settled' if dry_run else 'settled'}: {to_credits(purchase.total_credits):f} credits"
 
 
-def explain(found: Disagreement) -> str:
-    """The two that are left to a person."""
+def explain(found: Disagreement, facts: Transaction | None, *, dry_run: bool) -> str:
+    """The two that are left to a person; a payment without a purchase goes to the review queue."""
     if found.kind == FindingKind.UNKNOWN:
+        if facts is not None and not dry_run:
+            review_items.open_unknown(facts, source=SettledBy.RECONCILE)
         return "no purchase here has this reference: another system's payment, or a lost database"
     purchase = Purchase.objects.get(reference=found.reference)
     noted = f"{purchase.currency} {to_major(purchase.paid_amount_minor or 0)} ({purchase.mode})"
     return f"the purchase is {found.status} for {noted}"
 
 
-def look_at_unlisted(reference: str) -> tuple[FindingKind, Purchase, str] | None:
-    """Why a settled purchase is not in Paystack's list of payments; None where it is paid after all."""
+def look_at_unlisted(reference: str, *, dry_run: bool) -> tuple[FindingKind, Purchase, str] | None:
+    """Why a settled purchase is not in Paystack's list of payments; None where it is paid after all.
+
+    Of one whose money went back the refunds are brought in line, and their credits taken.
+    """
     purchase = Purchase.objects.get(reference=reference)
     answer = settlement.ask(reference)
     note_answer(purchase, SettledBy.RECONCILE, answer)
@@ -71,7 +76,12 @@ def look_at_unlisted(reference: str) -> tuple[FindingKind, Purchase, str] | None
         if answer.is_paid:
             return None
         if answer.was_reversed:
-            return FindingKind.REVERSED, purchase, f"Paystack says {answer.status}"
+            changed = [] if dry_run else refunds.bring_in_line(purchase)
+            if purchase.refunded_minor and not changed:
+                # In line already: Paystack calls it reversed once a part went back.
+                return None
+            outcome = "".join(f"; refund of {to_major(refund.amount_minor)} {refund.status}" for refund in changed)
+            return FindingKind.REVERSED, purchase, f"Paystack says {answer.status}{outcome}"
         return FindingKind.NOT_PAID, purchase, f"Paystack says {answer.status}"
     if isinstance(answer, TransactionNotFound):
         return FindingKind.NOT_PAID, purchase, "Paystack knows no such transaction"

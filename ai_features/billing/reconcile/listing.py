@@ -158,7 +158,7 @@ class _Run:
 
     def _act(self, found: Disagreement, facts: dict[str, Transaction]) -> str | None:
         if found.kind != FindingKind.MISSED:
-            return findings.explain(found)
+            return findings.explain(found, facts.get(found.reference), dry_run=self.dry_run)
         known = facts.get(found.reference)
         if known is None:
             self.pace.wait()
@@ -168,7 +168,7 @@ class _Run:
         row = self.row
         for reference in comparing.not_listed(row, row.window_from, row.window_to, LOOKED_AT_MAX):
             self.pace.wait()
-            looked = findings.look_at_unlisted(reference)
+            looked = findings.look_at_unlisted(reference, dry_run=self.dry_run)
             if looked is not None:
                 kind, purchase, outcome = looked
                 amount = purchase.paid_amount_minor or purchase.amount_minor

@@ -12,7 +12,17 @@ from ai_features.billing.reconcile.findings import Found
 from ai_features.billing.reconcile.listing import Window
 from ai_features.billing.reconcile.pace import Pace
 from ai_features.exceptions import PaystackUnavailable
-from ai_features.models import Finding, ListedPayment, Purchase, PurchaseStatus, Reconciliation, SettledBy, Wallet
+from ai_features.models import (
+    Finding,
+    ListedPayment,
+    Purchase,
+    PurchaseStatus,
+    Reconciliation,
+    Refund,
+    ReviewItem,
+    SettledBy,
+    Wallet,
+)
 from ai_features.paystack import PaystackService
 from paystack_sandbox import PaystackSandbox
 from tests.ai_features.reconcile.conftest import Buy
@@ -38,9 +48,10 @@ def small_pages(monkeypatch: pytest.MonkeyPatch, payments: int = 2) -> None:
     monkeypatch.setitem(defaults, "per_page", payments)
 
 
-def refund_at_paystack(sandbox: PaystackSandbox, reference: str) -> None:
+def refund_at_paystack(sandbox: PaystackSandbox, reference: str, **part: int) -> None:
     headers = {"Authorization": f"Bearer {sandbox.secret_key}"}
-    httpx2.post(f"{sandbox.url}/refund", json={"transaction": reference}, headers=headers).raise_for_status()
+    body = {"transaction": reference, **part}
+    httpx2.post(f"{sandbox.url}/refund", json=body, headers=headers).raise_for_status()
 
 
 def test_every_lost_payment_is_settled_once(buy: Buy, wallet: Wallet) -> None:
@@ -66,6 +77,7 @@ def test_payment_without_a_purchase_is_told_of_once_as_new(buy: Buy, sandbox: Pa
     sandbox.pay("other-shop-1", channel="ussd")
     assert [(found.kind, found.is_new) for found in compare()[1]] == [("unknown", True)]
     assert [(found.kind, found.is_new) for found in compare()[1]] == [("unknown", False)]
+    assert ReviewItem.objects.get().reference == "other-shop-1"
     finding = Finding.objects.get()
     assert (finding.reference, finding.amount_minor, finding.currency) == ("other-shop-1", 3000, "GHS")
 
@@ -77,6 +89,24 @@ def test_reversed_payment_is_found(buy: Buy, sandbox: PaystackSandbox, refund_is
     if refund_is == "processed":
         sandbox.advance(5 * 86400)
     assert kinds(compare()[1]) == [("reversed", purchase.reference)]
+
+
+def test_refund_that_nobody_told_us_of_takes_its_credits(buy: Buy, sandbox: PaystackSandbox, wallet: Wallet) -> None:
+    purchase = settlement.check(buy())
+    refund_at_paystack(sandbox, purchase.reference)
+    assert compare(dry_run=True)[1][0].outcome == "Paystack says reversal-pending"
+    assert not Refund.objects.exists()
+    assert compare()[1][0].outcome == "Paystack says reversal-pending; refund of 80.00 pending"
+    assert_laws(wallet)
+    assert (wallet.balance, Refund.objects.get().credits) == (0, 100_000_000)
+
+
+def test_part_that_was_refunded_is_told_of_once(buy: Buy, sandbox: PaystackSandbox) -> None:
+    purchase = settlement.check(buy())
+    refund_at_paystack(sandbox, purchase.reference, amount=2000)
+    sandbox.advance(5 * 86400)
+    assert [len(compare()[1]) for _ in range(2)] == [1, 0]
+    assert Purchase.objects.get().status == "partially_refunded"
 
 
 def test_settled_purchase_that_paystack_does_not_know_is_found(purchase: Purchase, sandbox: PaystackSandbox) -> None:
