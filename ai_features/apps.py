@@ -9,7 +9,7 @@ class AIFeaturesConfig(AppConfig):
 
     def ready(self) -> None:
         # Here, because models load after apps; `checks` registers itself.
-        from ai_features import checks, lean  # noqa: F401, PLC0415
+        from ai_features import checks, lean, logins  # noqa: F401, PLC0415
         from ai_features.billing import balances  # noqa: PLC0415
         from ai_features.billing.ledger import hot_path  # noqa: PLC0415
         from ai_features.models import defaults, triggers  # noqa: PLC0415

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.utils.module_loading import import_string
 
-from ai_features.conf import KEYS, PAYMENT_METHODS, REFUND_POLICIES, ai_credits
+from ai_features.conf import KEYS, PAYMENT_METHODS, REFUND_POLICIES, AICredits, ai_credits
 from ai_features.exceptions import AICreditsError
 from ai_features.money import CURRENCIES, to_minor
 from ai_features.paystack.service import is_this_machine
@@ -83,6 +83,16 @@ def sqlite_transactions(app_configs: Apps, **_: Any) -> list[CheckMessage]:
 
 def _problems() -> Iterator[str]:
     rules = ai_credits()
+    if not rules.merchant_name.isprintable():
+        yield "MERCHANT_NAME must be one line of text."
+    yield from _problems_of_sales(rules)
+    for address in rules.webhook_source_ips:
+        ipaddress.ip_address(address)
+    if rules.wallet_resolver and not callable(import_string(rules.wallet_resolver)):
+        yield "WALLET_RESOLVER does not name a function."
+
+
+def _problems_of_sales(rules: AICredits) -> Iterator[str]:
     if rules.currency not in CURRENCIES:
         yield f"CURRENCY must be one of {', '.join(CURRENCIES)}."
     else:
@@ -98,10 +108,6 @@ def _problems() -> Iterator[str]:
         yield "A rate in TAXES is negative."
     if unknown := set(rules.payment_methods) - set(PAYMENT_METHODS):
         yield f"PAYMENT_METHODS has {', '.join(sorted(unknown))}; known are {', '.join(PAYMENT_METHODS)}."
-    for address in rules.webhook_source_ips:
-        ipaddress.ip_address(address)
-    if rules.wallet_resolver and not callable(import_string(rules.wallet_resolver)):
-        yield "WALLET_RESOLVER does not name a function."
 
 
 def _problems_with_refunds() -> Iterator[str]:

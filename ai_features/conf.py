@@ -83,12 +83,19 @@ class AICredits:
     webhook_source_ips: tuple[str, ...] = ()
     """Empty: any address, the signature is the proof. Paystack's own are in `PAYSTACK_SOURCE_IPS`."""
 
+    metrics_token: str = ""
+    """Who sends it as `Authorization: Bearer …` may read `/metrics`; empty: nobody by a token."""
+
+    receipt_emails: bool = False
+    """Send the buyer a receipt by e-mail when a purchase is completed."""
+
     proxy_count: int = 0
     """How many reverse proxies of yours append to X-Forwarded-For; 0: the header is not believed."""
 
     throttle_rates: dict[str, str] = field(
         default_factory=lambda: {
             "token": "60/min",
+            "login": "20/hour",
             "purchase": "60/min",
             "verify": "120/min",
             "callback": "120/min",

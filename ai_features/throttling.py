@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import ipaddress
+
 from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
@@ -28,13 +31,55 @@ class RateLimit(SimpleRateThrottle):
 
     def get_cache_key(self, request: Request | HttpRequest, view: APIView | None) -> str:
         user = getattr(request, "user", None)
-        ident = f"user-{user.pk}" if user is not None and user.is_authenticated else f"ip-{client_ip(request)}"
+        ident = f"user-{user.pk}" if user is not None and user.is_authenticated else f"ip-{network_of(request)}"
         return self.cache_format % {"scope": self.scope, "ident": ident}
 
 
 def allow(request: HttpRequest, scope: str) -> bool:
     """For views outside REST framework: count one request and say whether it may go on."""
     return RateLimit().allow(request, scope)
+
+
+class FailedLogins(SimpleRateThrottle):
+    """Wrong passwords for one name from one address, against the rate `login`.
+
+    Both together, so that guessing is slow and a stranger elsewhere locks nobody out.
+    """
+
+    scope = "login"
+
+    def __init__(self, request: Request | HttpRequest, username: str) -> None:
+        self.rate = ai_credits().throttle_rates[self.scope]
+        self.num_requests, self.duration = self.parse_rate(self.rate)
+        # Names come in any length and script, and are nobody's business in a cache.
+        name = hashlib.sha256(username.strip().casefold().encode()).hexdigest()
+        self.key = self.cache_format % {"scope": self.scope, "ident": f"{network_of(request)}-{name}"}
+        self.now = self.timer()
+
+    @property
+    def wait_seconds(self) -> int:
+        """Until the next attempt is heard; 0: at once."""
+        recent = self._recent()
+        if len(recent) < (self.num_requests or 0):
+            return 0
+        return max(1, int(recent[-1] + (self.duration or 0) - self.now))
+
+    def count(self) -> None:
+        self.cache.set(self.key, [self.now, *self._recent()][: self.num_requests], self.duration)
+
+    def _recent(self) -> list[float]:
+        """Newest first."""
+        return [moment for moment in self.cache.get(self.key, []) if moment > self.now - (self.duration or 0)]
+
+
+def network_of(request: Request | HttpRequest) -> str:
+    """Whose limit counts: an IPv4 address, or an IPv6 network of 64 bits, of which one subscriber has a whole one."""
+    address = client_ip(request)
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
 
 
 def client_ip(request: Request | HttpRequest) -> str:

@@ -1,7 +1,7 @@
 """The JSON API; include it at `ai/`."""
 
 from django.urls import path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from ai_features import views
 
@@ -27,5 +27,10 @@ urlpatterns = [
     # Whether Paystack follows a redirect to the slash is not known; a payment must not hang on it.
     path("api/webhooks/paystack", views.paystack_webhook),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="ai_features:schema"), name="docs"),
+    # Split, so that nothing in it is inline and a strict Content-Security-Policy holds here too.
+    path(
+        "api/docs/",
+        SpectacularSwaggerSplitView.as_view(url_name="ai_features:schema", template_name="ai_features/docs.html"),
+        name="docs",
+    ),
 ]

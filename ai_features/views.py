@@ -22,7 +22,7 @@ from django.views.decorators.http import require_POST
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from knox.models import get_token_model
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
-from rest_framework.exceptions import AuthenticationFailed, NotFound
+from rest_framework.exceptions import AuthenticationFailed, NotFound, Throttled
 from rest_framework.generics import ListAPIView
 from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import AllowAny, BasePermission, IsAuthenticated
@@ -31,7 +31,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from ai_features import errors, serializers
+from ai_features import errors, logins, serializers
 from ai_features.authentication import TokenAuthentication
 from ai_features.billing import AIBillingService, Use, balances, reservations, settlement, spending
 from ai_features.billing.requests import checked_key
@@ -96,7 +96,10 @@ class TokenView(AIView):
     @extend_schema(request=serializers.TokenRequest, responses=serializers.TokenAnswer, auth=[])
     def post(self, request: Request) -> Response:
         """Log in and get a token; send it as `Authorization: Token <token>`."""
-        user = authenticate(request._request, **read(serializers.TokenRequest, request.data))
+        credentials = read(serializers.TokenRequest, request.data)
+        if wait := logins.wait_seconds(request, credentials["username"]):
+            raise Throttled(wait)
+        user = authenticate(request._request, **credentials)
         if user is None:
             raise AuthenticationFailed(_("Wrong username or password."), code="invalid_credentials")
         _record, token = get_token_model().objects.create(user)
@@ -406,7 +409,7 @@ def callback_url(request: Request, asked: str) -> str:
     if not asked:
         return _page(request, "ai_features_web:callback") or request.build_absolute_uri(reverse("ai_features:verify"))
     hosts = {request.get_host(), *ai_credits().callback_hosts}
-    is_absolute = asked.lower().startswith(("http://", "https://"))
+    is_absolute = asked.isprintable() and asked.lower().startswith(("http://", "https://"))
     if not is_absolute or not url_has_allowed_host_and_scheme(asked, allowed_hosts=hosts):
         raise CallbackUrlRefused
     return asked

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import environ
 
+from app import csp, logs
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
@@ -26,6 +28,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "csp",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django_tasks",
@@ -39,8 +42,11 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "app.middleware.RequestId",
     "django.middleware.security.SecurityMiddleware",
     "ai_features.lean.TokenRequestsFirst",
+    "csp.middleware.CSPMiddleware",
+    "app.middleware.BrowserHeaders",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -101,6 +107,11 @@ STATIC_URL = "static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 
+# Receipts and notices; `smtp+tls://user:password@host:587`.
+globals().update(env.email_url("EMAIL_URL", default="consolemail://"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("FROM_EMAIL", default="") or "credits@localhost"
+
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 
 REST_FRAMEWORK = {
@@ -123,7 +134,7 @@ SPECTACULAR_SETTINGS = {
 if env.bool("HTTPS", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True
-    SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]
+    SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]
     SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=31_536_000)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
@@ -135,22 +146,18 @@ PAYSTACK_PUBLIC_KEY = env.str("PAYSTACK_PUBLIC_KEY", default="")
 PAYSTACK_PREVIOUS_SECRET_KEYS = env.list("PAYSTACK_PREVIOUS_SECRET_KEYS", default=[])
 PAYSTACK_BASE_URL = env.str("PAYSTACK_BASE_URL", default="") or "https://api.paystack.co"
 
+CONTENT_SECURITY_POLICY = csp.policy(PAYSTACK_BASE_URL)
+
 AI_CREDITS = {
     "CURRENCY": env.str("CURRENCY", default="GHS"),
     "MERCHANT_NAME": env.str("MERCHANT_NAME", default="AI Credits"),
     "SUPPORT_EMAIL": env.str("SUPPORT_EMAIL", default=""),
     "CALLBACK_HOSTS": env.list("CALLBACK_HOSTS", default=[]),
     "PROXY_COUNT": env.int("PROXY_COUNT", default=0),
+    "METRICS_TOKEN": env.str("METRICS_TOKEN", default=""),
+    "RECEIPT_EMAILS": env.bool("RECEIPT_EMAILS", default=False),
     "RECONCILE_EVERY_SECONDS": env.int("RECONCILE_EVERY_SECONDS", default=60),
     "RECONCILE_REQUESTS_A_MINUTE": env.int("RECONCILE_REQUESTS_A_MINUTE", default=60),
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-    # One line for each request to Paystack is ours to write; the client's own would repeat it.
-    "loggers": {"httpx2": {"level": "WARNING"}, "httpcore2": {"level": "WARNING"}},
-}
+LOGGING = logs.configuration(env.str("LOG_FORMAT", default="line"), env.str("LOG_LEVEL", default="INFO"))

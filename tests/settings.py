@@ -10,6 +10,7 @@ from pathlib import Path
 # What a developer keeps in .env must not reach the tests.
 os.environ.update(PAYSTACK_SECRET_KEY="", PAYSTACK_BASE_URL="http://127.0.0.1:9", DATABASE_URL="sqlite:///unused")
 os.environ.update(SECRET_KEY="tests", DEBUG="false", HTTPS="false", PROXY_COUNT="0", CURRENCY="GHS", SUPPORT_EMAIL="")
+os.environ.update(METRICS_TOKEN="", RECEIPT_EMAILS="false", LOG_FORMAT="line", LOG_LEVEL="INFO")
 
 from app.settings import *  # noqa: F403
 from app.settings import DATABASES

@@ -90,7 +90,8 @@ def _end(dispute: Dispute, facts: PaystackDispute) -> None:
 
 
 def _announce(dispute: Dispute, *, is_new: bool) -> None:
-    log.info("dispute %s of %s is %s", dispute.paystack_id, dispute.purchase.reference, dispute.status)
+    reference = dispute.purchase.reference
+    log.info("dispute %s of %s is %s", dispute.paystack_id, reference, dispute.status, extra={"reference": reference})
     if not dispute.is_open:
         dispute_resolved.send_robust(Dispute, dispute=dispute)
     elif is_new:

@@ -22,6 +22,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from ai_features.billing import ledger
+from ai_features.billing.packages import CUSTOM
 from ai_features.billing.reconcile import ensure_scheduled
 from ai_features.conf import ai_credits
 from ai_features.exceptions import (
@@ -38,8 +39,6 @@ from ai_features.models import Package, Purchase, PurchaseStatus, Wallet
 from ai_features.money import TaxLine, tax_lines, to_major, to_micro, to_minor
 from ai_features.paystack import PaystackService
 from ai_features.signals import purchase_failed
-
-CUSTOM = "custom"
 
 # Longer than the longest call to Paystack: a checkout not opened by then never will be.
 CHECKOUT_OPENS_WITHIN = timedelta(seconds=60)

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from ai_features.billing import ledger, purchases, refund_moves, refunds, settlement
+from ai_features.billing.packages import CUSTOM
 from ai_features.billing.pricing import Credits
 from ai_features.billing.wallets import Owner, wallet_of
 from ai_features.exceptions import (
@@ -152,7 +153,7 @@ def _purchase_for(item: ReviewItem, owner: Owner | None, credits_: Credits | Non
         email=item.payer_email,
         mode=item.mode,
         status=PurchaseStatus.REVIEW,
-        package_code=purchases.CUSTOM,
+        package_code=CUSTOM,
         currency=item.currency,
         price_minor=item.amount_minor,
         amount_minor=item.amount_minor,

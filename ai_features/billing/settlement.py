@@ -16,7 +16,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.utils import timezone
 
-from ai_features.billing import ledger, review_items
+from ai_features.billing import ledger, receipts, review_items
 from ai_features.billing.answers import note_answer
 from ai_features.conf import ai_credits
 from ai_features.exceptions import PaystackError, PurchaseNotFound, TransactionNotFound
@@ -209,7 +209,8 @@ def balance_after(purchase: Purchase) -> int:
 
 
 def _announce(purchase: Purchase) -> None:
-    log.info("purchase %s is %s %s", purchase.reference, purchase.status, purchase.settled_by)
+    _log(purchase.reference, purchase.status, purchase.settled_by)
+    receipts.send_later(purchase.reference, purchase.status)
     if signal := _SIGNALS.get(PurchaseStatus(purchase.status)):
         signal.send_robust(Purchase, purchase=purchase)
     if purchase.status == PurchaseStatus.COMPLETED:
@@ -218,10 +219,16 @@ def _announce(purchase: Purchase) -> None:
 
 def _announce_settled(reference: str) -> None:
     """As `_announce`, with the purchase read only if somebody wants it."""
-    log.info("purchase %s is %s %s", reference, PurchaseStatus.COMPLETED, SettledBy.WEBHOOK)
+    _log(reference, PurchaseStatus.COMPLETED, SettledBy.WEBHOOK)
+    receipts.send_later(reference, PurchaseStatus.COMPLETED)
     if purchase_completed.has_listeners(Purchase):
         purchase_completed.send_robust(Purchase, purchase=Purchase.objects.get(reference=reference))
     review_items.flag_second_payment(reference)
+
+
+def _log(reference: str, status: str, settled_by: str) -> None:
+    about = {"reference": reference, "status": status, "settled_by": settled_by}
+    log.info("purchase %s is %s %s", reference, status, settled_by, extra=about)
 
 
 def _note_facts(purchase: Purchase, facts: Transaction) -> None:

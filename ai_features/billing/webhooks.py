@@ -53,7 +53,7 @@ def process(event: WebhookEvent) -> WebhookEvent:
     # Anything can go wrong in here and the event must survive it: it is on record, Paystack gets its 200,
     # and the retry is ours.
     except Exception as error:
-        log.exception("webhook event %s (%s) failed", event.pk, event.reference)
+        log.exception("webhook event %s (%s) failed", event.pk, event.reference, extra=_about(event))
         event.status, event.outcome, event.error = EventStatus.FAILED, "error", f"{type(error).__name__}: {error}"
         _retry_later(event)
     event.attempts += 1
@@ -72,7 +72,7 @@ def _settled_at_once(event: WebhookEvent, envelope: Payload) -> bool:
         return False
     # Whatever went wrong, it must not cost the record (law 9): that is made next, by itself.
     except Exception:
-        log.exception("webhook for %s could not be settled at once", event.reference)
+        log.exception("webhook for %s could not be settled at once", event.reference, extra=_about(event))
         return False
 
 
@@ -80,6 +80,10 @@ def _settled_at_once(event: WebhookEvent, envelope: Payload) -> bool:
 def process_webhook_event(event_id: int) -> str:
     """The background retry; also for a host's own schedule. Returns the outcome."""
     return process(WebhookEvent.objects.get(pk=event_id)).outcome
+
+
+def _about(event: WebhookEvent) -> dict[str, Any]:
+    return {"reference": event.reference, "event": event.event}
 
 
 def _retry_later(event: WebhookEvent) -> None:

@@ -12,6 +12,7 @@ from ai_features.models.disputes import DISPUTE_MOVES, Dispute, DisputeStatus
 from ai_features.models.features import CapPeriod, CapScope, FeaturePrice, SpendingCap
 from ai_features.models.ledger import USAGE_KINDS, EntryKind, IdempotencyKey, LedgerEntry
 from ai_features.models.lots import ORDER_OF_USE, Lot, LotSource
+from ai_features.models.metrics import Tally
 from ai_features.models.purchases import Mode, Package, Purchase, PurchaseStatus, SettledBy
 from ai_features.models.reconciliation import (
     Finding,
@@ -75,6 +76,7 @@ __all__ = [
     "ReviewStatus",
     "SettledBy",
     "SpendingCap",
+    "Tally",
     "UsageDay",
     "UsageMark",
     "Wallet",

@@ -243,6 +243,7 @@ def _without_frames(error: BaseException) -> BaseException:
 
 
 def _log(call: Call, outcome: str, seconds: float, attempts: int) -> None:
+    reference = call.reference if call.reference.isprintable() else repr(call.reference)
     log.info(
         "%s %s %s %.0f ms attempts=%d reference=%s",
         call.method,
@@ -250,5 +251,6 @@ def _log(call: Call, outcome: str, seconds: float, attempts: int) -> None:
         outcome,
         seconds * 1000,
         attempts,
-        call.reference if call.reference.isprintable() else repr(call.reference),
+        reference,
+        extra={"reference": reference} if reference else None,
     )

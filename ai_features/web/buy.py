@@ -16,7 +16,8 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from ai_features.billing import AIBillingService
-from ai_features.billing.purchases import CUSTOM, Order
+from ai_features.billing.packages import CUSTOM
+from ai_features.billing.purchases import Order
 from ai_features.conf import ai_credits
 from ai_features.exceptions import AICreditsError, PurchaseInProgress
 from ai_features.models import Purchase, PurchaseStatus

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from ai_features.billing import settlement
-from ai_features.billing.purchases import CUSTOM
+from ai_features.billing.packages import CUSTOM
 from ai_features.errors import DATABASE_DOWN
 from ai_features.exceptions import PaystackError
 from ai_features.models import Purchase, PurchaseStatus
@@ -71,7 +71,8 @@ def _look_again(request: HttpRequest, purchase: Purchase) -> Purchase:
         return settlement.check(purchase)
     except (PaystackError, ImproperlyConfigured, *DATABASE_DOWN) as error:
         # The page says "not confirmed yet", which is the truth, and looks again.
-        log.warning("purchase %s could not be checked: %s", purchase.reference, error)
+        about = {"reference": purchase.reference}
+        log.warning("purchase %s could not be checked: %s", purchase.reference, error, extra=about)
         return purchase
 
 

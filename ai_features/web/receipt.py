@@ -3,11 +3,10 @@ from __future__ import annotations
 from django.contrib.auth.decorators import login_required
 from django.db.models import Sum
 from django.http import Http404, HttpRequest, HttpResponse
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from ai_features.billing.purchases import CUSTOM
-from ai_features.models import Package, Purchase
+from ai_features.billing.packages import package_name
+from ai_features.models import Purchase
 from ai_features.web.pages import own_wallet, page, private
 
 
@@ -25,15 +24,8 @@ def receipt(request: HttpRequest, reference: str) -> HttpResponse:
     context = {
         "own_wallet": wallet,
         "purchase": purchase,
-        "package_name": _package_name(purchase.package_code),
+        "package_name": package_name(purchase.package_code),
         "refunds": purchase.refunds.order_by("id"),
         "frozen": purchase.lots.aggregate(Sum("frozen"))["frozen__sum"],
     }
     return page(request, "receipt", context)
-
-
-def _package_name(code: str) -> str:
-    """The name it has today; the code, where staff has deleted it."""
-    if code == CUSTOM:
-        return _("Your own amount")
-    return Package.objects.filter(code=code).values_list("name", flat=True).first() or code

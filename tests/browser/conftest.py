@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from ai_features.billing import AIBillingService
+from app import csp
 from paystack_sandbox import PaystackSandbox
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -41,6 +42,7 @@ def site(transactional_db: None, live_server: Any, paystack_sandbox: PaystackSan
     """The site's address; Paystack is the sandbox, and its webhooks reach the site."""
     settings.PAYSTACK_BASE_URL = paystack_sandbox.url
     settings.PAYSTACK_SECRET_KEY = paystack_sandbox.secret_key
+    settings.CONTENT_SECURITY_POLICY = csp.policy(paystack_sandbox.url)
     paystack_sandbox.webhook_url = f"{live_server.url}/ai/api/webhooks/paystack/"
     user = User.objects.create_user("demo", "demo@example.com", "demo")
     AIBillingService.grant(user, "45.5", reason="Demo")

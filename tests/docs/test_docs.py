@@ -104,6 +104,15 @@ def test_names_the_readme_points_at_exist() -> None:
     assert named - triggers - {name for names in defined for name in names} == set()
 
 
+def test_every_threat_names_tests_that_exist() -> None:
+    model = (ROOT / "docs" / "SECURITY_MODEL.md").read_text()
+    sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    threats = [line for line in re.findall(r"^\| .+ \|$", model, re.MULTILINE) if not line.startswith("| threat")]
+    assert len(threats) > 40
+    assert [line for line in threats if not re.search(r"`test_\w+` \||`test_\w+`, ", line)] == []
+    assert set(re.findall(r"`(test_\w+)`", model)) - set(re.findall(r"def (test_\w+)", sources)) == set()
+
+
 def test_python_and_database_versions_agree_with_the_project() -> None:
     assert 'requires-python = ">=3.11"' in (ROOT / "pyproject.toml").read_text()
     assert "Python 3.11 or later" in README

@@ -1,0 +1,147 @@
+"""Text from outside that wants to be a header, an address, a log line, or a script."""
+
+import re
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.contrib.auth.models import User
+from django.core import mail
+from django.core.mail import BadHeaderError
+from django.test import Client
+from rest_framework.test import APIClient
+
+from ai_features import checks
+from ai_features.billing import AIBillingService, notices
+from ai_features.models import Package, Purchase, Wallet
+from paystack_sandbox import PaystackSandbox
+from tests.ai_features.api.test_webhook import deliver
+from tests.paystack_facts import charge_success
+
+SCRIPT = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "http:///evil.example",
+        "http:evil.example",
+        "http://testserver@evil.example/",
+        "http://testserver.evil.example/",
+        "http://evil.example\\@testserver/",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "http://testserver/\r\nSet-Cookie: a=b",
+        "http://testserver/\tx",
+        "http://test\nserver/",
+        "\x00http://testserver/",
+        "/relative",
+    ],
+)
+def test_callback_url_leads_nowhere_else(api: APIClient, sandbox: PaystackSandbox, target: str) -> None:
+    body = {"package": "value", "callback_url": target}
+    answer = api.post("/ai/api/credits/purchase/", body, format="json")
+    assert answer.status_code == 422
+    assert answer.json()["error"] in ("callback_url_refused", "invalid_request")
+    assert not Purchase.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
+)
+@pytest.mark.parametrize("page", ["/accounts/login/", "/admin/login/"])
+def test_next_leads_nowhere_else(buyer: User, page: str, target: str) -> None:
+    buyer.is_staff = True
+    buyer.save()
+    form = {"username": "ama", "password": "ama", "next": target}
+    answer = Client().post(f"{page}?{urlencode({'next': target})}", form)
+    assert answer.status_code == 302
+    assert re.match(r"/(?![/\\])", answer.headers["Location"])
+
+
+@pytest.mark.parametrize("host", ["evil.example", "testserver:80@evil.example", "testserver\r\nX: y"])
+def test_foreign_host_header_is_refused(db: None, host: str) -> None:
+    assert Client(HTTP_HOST=host).get("/credits/").status_code == 400
+    assert Client(HTTP_HOST=host, HTTP_AUTHORIZATION="Token x").get("/ai/api/credits/balance/").status_code == 400
+
+
+def test_line_break_in_a_query_makes_no_header(db: None) -> None:
+    query = urlencode({"reference": "a\r\nSet-Cookie: evil=1", "trxref": "\r\n\r\n<script>"})
+    answer = Client(HTTP_ACCEPT="text/html").get(f"/ai/api/credits/verify/?{query}")
+    assert answer.status_code == 302
+    assert not set("\r\n<") & set(answer.headers["Location"])
+    assert "evil" not in answer.cookies
+
+
+@pytest.mark.parametrize("email", ["ama@example.com\nBcc: all@example.com", "ama@example.com\r\n\r\nHi"])
+def test_line_break_in_an_address_reaches_nobody(api: APIClient, buyer: User, sandbox: Any, email: str) -> None:
+    User.objects.filter(pk=buyer.pk).update(email=email)
+    answer = api.post("/ai/api/credits/purchase/", {"package": "value"}, format="json")
+    assert (answer.status_code, answer.json()["error"]) == (422, "email_unusable")
+
+
+def test_line_break_in_the_merchants_name_is_refused_by_check(settings: Any) -> None:
+    settings.AI_CREDITS = {"MERCHANT_NAME": "Shop\r\nBcc: all@example.com"}
+    assert "MERCHANT_NAME" in " ".join(problem.msg for problem in checks.unusable_settings(None))
+
+
+def test_line_break_in_a_subject_sends_nothing(buyer: User) -> None:
+    with pytest.raises(BadHeaderError):
+        notices.send_notice.call(buyer.email, "Credits\r\nBcc: all@example.com", "Hi")
+    assert mail.outbox == []
+
+
+@pytest.fixture
+def marked(purchase: Purchase, wallet: Wallet, buyer: User) -> Purchase:
+    """Everything that anybody outside can put into our database says SCRIPT."""
+    Package.objects.update(name=SCRIPT)
+    AIBillingService.grant(wallet, 1, reason=SCRIPT)
+    AIBillingService.spend(wallet, "0.5", feature="", metadata={SCRIPT: SCRIPT})
+    deliver(charge_success(purchase, gateway_response=SCRIPT, channel=SCRIPT[:40], metadata={"a": SCRIPT}))
+    User.objects.filter(pk=buyer.pk).update(first_name=SCRIPT[:150], username=SCRIPT[:150])
+    Purchase.objects.update(status_reason=SCRIPT, package_code=SCRIPT[:40], tax_lines=[tax(SCRIPT)])
+    purchase.refresh_from_db()
+    return purchase
+
+
+def tax(name: str) -> dict[str, Any]:
+    return {"name": name, "rate": "0.15", "amount_minor": 1200}
+
+
+def assert_harmless(page: str) -> None:
+    assert "<script>alert" not in page
+    assert "<img src=x" not in page
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", "pending", "review"])
+@pytest.mark.parametrize(
+    "address", ["/credits/", "/credits/wallet/", "/credits/purchases/{}/", "/payment/callback?reference={}"]
+)
+def test_pages_escape_what_came_from_outside(browser: Client, marked: Purchase, address: str, status: str) -> None:
+    Purchase.objects.update(status=status)
+    page = browser.get(address.format(marked.reference)).content.decode()
+    assert_harmless(page)
+    assert "</html>" in page
+
+
+@pytest.mark.parametrize("query", ["package", "custom_amount", "payment_method", "next", "reference"])
+def test_pages_escape_the_query(browser: Client, marked: Purchase, query: str) -> None:
+    for address in ("/credits/", "/credits/wallet/", "/payment/callback", "/accounts/login/", "/nowhere/"):
+        assert_harmless(browser.get(address, {query: SCRIPT}, follow=True).content.decode())
+
+
+def test_admin_escapes_what_came_from_outside(admin_client: Client, marked: Purchase) -> None:
+    for model in ("purchase", "wallet", "ledgerentry", "webhookevent", "package"):
+        rows = f"/admin/ai_features/{model}/"
+        page = admin_client.get(rows).content.decode()
+        assert_harmless(page)
+        for row in set(re.findall(rf'href="({rows}\d+/change/)', page)):
+            assert_harmless(admin_client.get(row).content.decode())
+
+
+def test_json_is_never_taken_for_a_page(api: APIClient, marked: Purchase) -> None:
+    answer = api.get("/ai/api/transactions/")
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
