@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from ai_features.billing import ledger, purchases, refund_moves, refunds, settlement
+from ai_features.billing import ledger, refund_moves, refunds, settlement
 from ai_features.billing.packages import CUSTOM
 from ai_features.billing.pricing import Credits
 from ai_features.billing.wallets import Owner, wallet_of
