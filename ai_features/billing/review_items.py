@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import IntegrityError, transaction
 from django.db.models import OuterRef, Subquery
 
@@ -65,11 +67,12 @@ def flag_paid_again(purchase: Purchase, facts: Transaction, *, source: str) -> R
     return open_item(kind, purchase.reference, purchase=purchase, facts=facts, explanation=text, source=source)
 
 
-def flag_second_payment(reference: str) -> ReviewItem | None:
-    """After a purchase was completed: did its buyer start it while another of the same was still undecided?
+def flag_second_payments(since: datetime) -> int:
+    """Of the purchases completed since then: which were started while another of the same was still undecided?
 
     Who starts again before the first attempt is decided, buys the same for the same wallet and then pays both, has
-    most likely meant to pay once. Both are credited, since both are confirmed; staff may refund one.
+    most likely meant to pay once. Both are credited, since both are confirmed; staff may refund one. By the clock and
+    not with each payment, whose path it would lengthen. Returns how many are new; safe to repeat.
     """
     others = Purchase.objects.filter(
         wallet=OuterRef("wallet"),
@@ -81,11 +84,12 @@ def flag_second_payment(reference: str) -> ReviewItem | None:
         completed_at__lte=OuterRef("completed_at"),
     ).exclude(pk=OuterRef("pk"))
     twin = others.order_by("-id").values("reference")[:1]
-    purchase = Purchase.objects.annotate(twin=Subquery(twin)).filter(reference=reference, twin__isnull=False).first()
-    if purchase is None:
-        return None
-    text = f"Started before {purchase.twin}, for the same, was decided; both were paid."
-    return open_item(ReviewKind.SECOND_PAYMENT, reference, purchase=purchase, explanation=text)
+    flagged = 0
+    for purchase in Purchase.objects.filter(completed_at__gte=since).annotate(twin=Subquery(twin)).exclude(twin=None):
+        text = f"Started before {purchase.twin}, for the same, was decided; both were paid."
+        item = open_item(ReviewKind.SECOND_PAYMENT, purchase.reference, purchase=purchase, explanation=text)
+        flagged += item is not None
+    return flagged
 
 
 def _announce(item: ReviewItem) -> None:

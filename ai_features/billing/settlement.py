@@ -213,8 +213,6 @@ def _announce(purchase: Purchase) -> None:
     receipts.send_later(purchase.reference, purchase.status)
     if signal := _SIGNALS.get(PurchaseStatus(purchase.status)):
         signal.send_robust(Purchase, purchase=purchase)
-    if purchase.status == PurchaseStatus.COMPLETED:
-        review_items.flag_second_payment(purchase.reference)
 
 
 def _announce_settled(reference: str) -> None:
@@ -223,7 +221,6 @@ def _announce_settled(reference: str) -> None:
     receipts.send_later(reference, PurchaseStatus.COMPLETED)
     if purchase_completed.has_listeners(Purchase):
         purchase_completed.send_robust(Purchase, purchase=Purchase.objects.get(reference=reference))
-    review_items.flag_second_payment(reference)
 
 
 def _log(reference: str, status: str, settled_by: str) -> None:

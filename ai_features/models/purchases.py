@@ -182,6 +182,9 @@ class Purchase(models.Model):
                 condition=Q(status__in=["pending", "failed", "abandoned"], next_check_at__isnull=False),
                 name="ai_purchase_to_check",
             ),
+            models.Index(
+                fields=["completed_at"], condition=Q(completed_at__isnull=False), name="ai_purchase_completed"
+            ),
             models.Index(fields=["payout"], condition=Q(payout__isnull=False), name="ai_purchase_of_payout"),
         ]
         constraints = [

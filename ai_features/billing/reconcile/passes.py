@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 from django_tasks import default_task_backend, task
 
+from ai_features.billing import refunds, review_items
 from ai_features.billing.accounts import close_days
 from ai_features.billing.reconcile import checking, findings, jobs, listing
 from ai_features.billing.reconcile.checking import Checked
@@ -23,7 +24,7 @@ from ai_features.billing.reconcile.jobs import Held
 from ai_features.billing.reconcile.listing import Progress, Window
 from ai_features.billing.reconcile.pace import Pace
 from ai_features.conf import ai_credits
-from ai_features.exceptions import PaystackError, PaystackKeyRefused, PaystackUnavailable
+from ai_features.exceptions import PaystackError, PaystackKeyRefused, PaystackUnavailable, RefundNotFound
 from ai_features.models import Job, Reconciliation
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,9 @@ RECONCILE = "reconcile"
 LIST = "list"
 ACCOUNTS = "accounts"
 LIST_EVERY_PASSES = 10
+REFUNDS_A_TIME = 20
+OVERLAP = timedelta(minutes=5)
+"""So far before the last pass a payment may have been settled by a transaction that was committed after it."""
 TASK = "reconcile_task"
 
 
@@ -107,11 +111,28 @@ def _work(
         except PaystackError as error:
             trouble = error
         if window is None and not dry_run:
+            _look_at_refunds(pace)
             _list_again_in(timedelta(seconds=ai_credits().reconcile_every_seconds * LIST_EVERY_PASSES))
     if window is None:
         checking.check_due(pace, report.checked, dry_run=dry_run, progress=watch.checking)
+        if not dry_run:
+            review_items.flag_second_payments(_seen_until() - OVERLAP)
     if trouble is not None:
         raise trouble
+
+
+def _look_at_refunds(pace: Pace) -> None:
+    """A few of those that are under way, by chance, so that a refund whose events were lost is found too."""
+    for refund in refunds.unfinished().order_by("?")[:REFUNDS_A_TIME]:
+        pace.wait()
+        try:
+            refunds.bring_in_line(refund.reference)
+        except RefundNotFound:
+            log.warning("refund %s of %s has no payment at Paystack", refund.pk, refund.reference)
+
+
+def _seen_until() -> datetime:
+    return jobs.job(RECONCILE).finished_at or timezone.now() - timedelta(days=1)
 
 
 def _list_again_in(time: timedelta) -> None:
