@@ -46,6 +46,7 @@ from ai_features.exceptions import (
 from ai_features.lean import Asker, LeanMixin, asker_of
 from ai_features.models import LedgerEntry, Purchase, PurchaseStatus
 from ai_features.money import CURRENCIES, to_credits
+from ai_features.openapi import AISchema, link
 from ai_features.parsing import FormParser, JSONParser
 from ai_features.paystack import PaystackService
 from ai_features.rendering import JSONRenderer, json_response
@@ -65,6 +66,7 @@ class AIView(APIView):
     renderer_classes = (JSONRenderer,)
     parser_classes = (JSONParser, FormParser)
     throttle_classes = (RateLimit,)
+    schema = AISchema()
     throttle_scope: ClassVar[str | None] = None
 
     @property
@@ -122,6 +124,7 @@ class PackagesView(AIView):
 @method_decorator(transaction.non_atomic_requests, name="dispatch")
 class PurchaseView(AIView):
     throttle_scope = "purchase"
+    links: ClassVar = {"verify": link("credits_verify_retrieve", "After the payment", reference="reference")}
 
     @extend_schema(
         request=serializers.PurchaseRequest,
@@ -209,6 +212,11 @@ class SpendView(LeanMixin, AIView):
 
 
 class ReservationsView(LeanMixin, AIView):
+    links: ClassVar = {
+        name: link(f"credits_reservations_{name}_create", "While it is open", reservation_id="id")
+        for name in ("capture", "release", "renew")
+    }
+
     @extend_schema(
         request=serializers.ReserveRequest,
         parameters=[IDEMPOTENCY_KEY],
