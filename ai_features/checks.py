@@ -15,7 +15,7 @@ from django.utils.module_loading import import_string
 
 from ai_features.conf import KEYS, PAYMENT_METHODS, REFUND_POLICIES, AICredits, ai_credits
 from ai_features.exceptions import AICreditsError
-from ai_features.money import CURRENCIES, to_minor
+from ai_features.money import CURRENCIES, to_micro, to_minor
 from ai_features.paystack.service import is_this_machine
 
 Apps = Sequence[AppConfig] | None
@@ -108,6 +108,8 @@ def _problems_of_sales(rules: AICredits) -> Iterator[str]:
         yield "A rate in TAXES is negative."
     if unknown := set(rules.payment_methods) - set(PAYMENT_METHODS):
         yield f"PAYMENT_METHODS has {', '.join(sorted(unknown))}; known are {', '.join(PAYMENT_METHODS)}."
+    # 0 is every grant, and None no limit.
+    to_micro(rules.grant_approval_above or 1)
 
 
 def _problems_with_refunds() -> Iterator[str]:

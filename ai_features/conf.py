@@ -47,6 +47,9 @@ class AICredits:
     notice_emails: bool = False
     """Send each notice to the wallet's owner by e-mail too."""
 
+    grant_approval_above: Decimal | None = None
+    """Beyond so many credits within a day to a wallet, one member of staff needs another's approval; None: off."""
+
     metadata_days: int | None = None
     """The note an app left with a spend is emptied after this many days; None: never."""
 
@@ -118,7 +121,7 @@ def ai_credits() -> AICredits:
     for key in ("payment_methods", "callback_hosts", "webhook_source_ips", "staff_emails"):
         if key in given:
             given[key] = tuple(given[key])
-    for key in ("custom_minimum", "custom_credits_per_unit", "low_balance"):
+    for key in ("custom_minimum", "custom_credits_per_unit", "low_balance", "grant_approval_above"):
         if given.get(key) is not None:
             given[key] = Decimal(str(given[key]))
     if "throttle_rates" in given:

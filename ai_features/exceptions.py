@@ -14,6 +14,8 @@
     │   │   └── CreditsNotANumber      422
     │   ├── FeatureUnknown             422
     │   ├── IdempotencyKeyUnusable     422
+    │   ├── ApprovalRequired           422  more than one member of staff may grant alone; `limit`
+    │   ├── SecondPersonRequired       422  who asked for it cannot decide it
     │   ├── CallbackUrlRefused         422
     │   ├── RefundRefused              422  not paid, nothing left, or more than is left; `refundable` says how much
     │   └── ReviewRefused              422  this decision does not fit this payment
@@ -23,6 +25,8 @@
     ├── ReservationNotFound            404
     ├── RefundNotFound                 404
     ├── ReviewItemNotFound             404
+    ├── GrantRequestNotFound           404
+    ├── GrantDecided                   409  somebody has decided it; `status` and `decided_by` say how and who
     ├── IdempotencyConflict            409  same key, other request; both are in the answer
     ├── ReservationEnded               409  captured, released or expired before; `status` says which
     ├── PurchaseInProgress             409  same key, first request still at work
@@ -137,6 +141,18 @@ class IdempotencyKeyUnusable(RequestRefused):
     default_message = "An Idempotency-Key has 1 to 100 printable ASCII characters."
 
 
+class ApprovalRequired(RequestRefused):
+    """`limit` is how many credits one member of staff may grant a wallet alone within a day."""
+
+    code = "approval_required"
+    default_message = "This is more than one person may grant alone. Request it, and let another approve it."
+
+
+class SecondPersonRequired(RequestRefused):
+    code = "second_person_required"
+    default_message = "You asked for this grant yourself. Another member of staff has to decide it."
+
+
 class InsufficientCredits(AICreditsError):
     """`current_balance` is what can be spent now, `shortage` what is missing (debt included), all in credits."""
 
@@ -172,6 +188,20 @@ class PurchaseNotFound(AICreditsError):
     code = "purchase_not_found"
     http_status = 404
     default_message = "You have no purchase with this reference. Check the reference in your receipt."
+
+
+class GrantRequestNotFound(AICreditsError):
+    code = "grant_request_not_found"
+    http_status = 404
+    default_message = "There is no requested grant with this id."
+
+
+class GrantDecided(AICreditsError):
+    """`status` is what was decided, `decided_by` who did."""
+
+    code = "grant_decided"
+    http_status = 409
+    default_message = "Somebody has decided this already."
 
 
 class ReservationNotFound(AICreditsError):

@@ -6,6 +6,7 @@ A module for each model; importing this package registers them all.
 
 from ai_features.admin import (
     accounts,
+    approvals,
     disputes,
     ledger,
     packages,
@@ -13,12 +14,14 @@ from ai_features.admin import (
     reconciliation,
     refunds,
     review,
+    seals,
     wallets,
     webhooks,
 )
 
 __all__ = [
     "accounts",
+    "approvals",
     "disputes",
     "ledger",
     "packages",
@@ -26,6 +29,7 @@ __all__ = [
     "reconciliation",
     "refunds",
     "review",
+    "seals",
     "wallets",
     "webhooks",
 ]

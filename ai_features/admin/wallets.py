@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -18,7 +19,7 @@ from django.utils.translation import gettext_lazy
 from ai_features.admin.form_page import form_page
 from ai_features.admin.showing import USER_SEARCH, ReadOnlyAdmin, credits_of
 from ai_features.billing import AIBillingService
-from ai_features.exceptions import AICreditsError
+from ai_features.exceptions import AICreditsError, ApprovalRequired
 from ai_features.models import Lot, Wallet
 from ai_features.money import to_credits
 
@@ -114,18 +115,20 @@ class WalletAdmin(ReadOnlyAdmin):
 
     def _grant(self, request: HttpRequest, form: GrantForm) -> bool:
         given = form.cleaned_data
+        about = {name: given[name] for name in ("reason", "expires_at")}
+        about["idempotency_key"] = f"admin-{given['key']}"[:100]
+        user, staff = given["user"], cast("AbstractBaseUser", request.user)
         try:
-            entry = AIBillingService.grant(
-                given["user"],
-                given["credits"],
-                reason=given["reason"],
-                expires_at=given["expires_at"],
-                idempotency_key=f"admin-{given['key']}"[:100],
-                granted_by=request.user,  # type: ignore[arg-type]
-            )
+            try:
+                granted = AIBillingService.grant(user, given["credits"], granted_by=staff, **about).amount
+                text = _("%(credits)s credits granted to %(user)s.")
+            except ApprovalRequired:
+                granted = AIBillingService.request_grant(user, given["credits"], requested_by=staff, **about).credits
+                text = _("%(credits)s credits for %(user)s wait for another member of staff to approve them.")
         except AICreditsError as error:
             form.add_error(None, error.message)
             return False
-        values = {"credits": to_credits(entry.amount), "user": given["user"]}
-        self.message_user(request, _("%(credits)s credits granted to %(user)s.") % values, messages.SUCCESS)
+        text %= {"credits": to_credits(granted), "user": user}
+        self.log_change(request, AIBillingService.wallet(user), f"{text} {given['reason']}")
+        self.message_user(request, text, messages.SUCCESS)
         return True

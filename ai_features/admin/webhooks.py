@@ -41,7 +41,11 @@ class WebhookEventAdmin(ReadOnlyAdmin):
 
     @admin.action(description=gettext_lazy("Process again"), permissions=["replay"])
     def replay(self, request: HttpRequest, events: QuerySet[WebhookEvent]) -> None:
-        failed = sum(AIBillingService.replay_webhook(event).status == EventStatus.FAILED for event in events)
+        failed = 0
+        for event in events:
+            before = event.status
+            failed += AIBillingService.replay_webhook(event).status == EventStatus.FAILED
+            self.log_change(request, event, f"Processed again: {before} → {event.status} {event.outcome}".strip())
         done = len(events) - failed
         if done:
             text = ngettext("%(n)d event processed.", "%(n)d events processed.", done) % {"n": done}

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.db.models import Sum
 from django.utils import timezone
 
 from ai_features.billing.ledger import NewLot, open_account
 from ai_features.billing.pricing import Credits
 from ai_features.billing.requests import checked_key, is_plain_text
-from ai_features.exceptions import InvalidRequest
+from ai_features.conf import ai_credits
+from ai_features.exceptions import ApprovalRequired, InvalidRequest
 from ai_features.models import EntryKind, LedgerEntry, LotSource
 from ai_features.money import to_credits, to_micro
 
 REASON_LONGEST = 200
+COUNTED_TOGETHER = timedelta(days=1)
 
 
 def grant(
@@ -28,12 +31,8 @@ def grant(
 ) -> LedgerEntry:
     """See `AIBillingService.grant`."""
     checked_key(key)
-    amount = to_micro(credits_)
-    if expires_at is not None and not _is_moment(expires_at):
-        raise _not_to_come()
-    if not is_plain_text(reason, REASON_LONGEST):
-        raise InvalidRequest(fields={"reason": [f"At most {REASON_LONGEST} printable characters."]})
-    request = {"operation": "grant", "credits": format(to_credits(amount), "f")}
+    amount = checked(credits_, reason, expires_at)
+    request = as_request(amount)
     new_lot = NewLot(EntryKind.GRANT, LotSource.GRANTED, amount, expires_at, reason=reason, actor=actor)
     with open_account(wallet_id) as account:
         answer = account.earlier_answer(key, request)
@@ -42,9 +41,51 @@ def grant(
         # Asked once the wallet is ours: waiting for it takes time too, and a lot must not come in past its expiry.
         if expires_at is not None and expires_at <= account.now:
             raise _not_to_come()
+        if actor is not None:
+            require_no_approval(amount, wallet_id=wallet_id, actor=actor)
         (entry,) = account.add([new_lot])
         account.remember(key, request, {"ids": [entry.pk], "balance": entry.balance_after})
     return entry
+
+
+def checked(credits_: Credits, reason: str, expires_at: datetime | None) -> int:
+    """Micro-credits. Raises a CreditsOutOfRange, or InvalidRequest for an unusable reason or expiry."""
+    if expires_at is not None and not _is_moment(expires_at):
+        raise _not_to_come()
+    if not is_plain_text(reason, REASON_LONGEST):
+        raise InvalidRequest(fields={"reason": [f"At most {REASON_LONGEST} printable characters."]})
+    return to_micro(credits_)
+
+
+def as_request(amount: int) -> dict[str, str]:
+    """What an idempotency key stands for."""
+    return {"operation": "grant", "credits": format(to_credits(amount), "f")}
+
+
+def require_no_approval(amount: int, *, wallet_id: int | None = None, actor: AbstractBaseUser | None = None) -> None:
+    """Raises ApprovalRequired where so many micro-credits are more than one member of staff may grant alone.
+
+    With a wallet, which must be locked, what that person has granted it within a day counts too: many small grants
+    are no way around the limit.
+    """
+    limit = ai_credits().grant_approval_above
+    if limit is None:
+        return
+    most = to_micro(limit) if limit else 0
+    before = 0 if wallet_id is None or actor is None else _granted_alone(wallet_id, actor)
+    if before + amount > most:
+        raise ApprovalRequired(limit=to_credits(most))
+
+
+def _granted_alone(wallet_id: int, actor: AbstractBaseUser) -> int:
+    granted = LedgerEntry.objects.filter(
+        wallet_id=wallet_id,
+        actor_id=actor.pk,
+        kind=EntryKind.GRANT,
+        created_at__gt=timezone.now() - COUNTED_TOGETHER,
+        grant_request__isnull=True,
+    )
+    return int(granted.aggregate(sum=Sum("amount", default=0))["sum"])
 
 
 def _is_moment(value: object) -> bool:

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from ai_features.billing import ledger, refund_moves, refunds, settlement
+from ai_features.billing.grants import require_no_approval
 from ai_features.billing.packages import CUSTOM
 from ai_features.billing.pricing import Credits
 from ai_features.billing.wallets import Owner, wallet_of
@@ -47,7 +48,8 @@ def accept(
     """The payment stays, and becomes credits: as they were sold; for one that belongs to no purchase as many as staff
     says, in the wallet of `owner`. Of one that is credited already nothing more is given.
 
-    Raises ReviewItemNotFound, ReviewDecided, ReviewRefused, InvalidRequest or CreditsOutOfRange.
+    Raises ReviewItemNotFound, ReviewDecided, ReviewRefused, InvalidRequest, CreditsOutOfRange, or ApprovalRequired for
+    more than one person may say.
     """
     item = find(item_id)
     with transaction.atomic():
@@ -144,6 +146,8 @@ def _purchase_for(item: ReviewItem, owner: Owner | None, credits_: Credits | Non
         raise InvalidRequest(fields={"owner": ["Say whose wallet."], "credits": ["Say how many."]})
     if item.mode not in Mode.values or not item.amount_minor:
         raise ReviewRefused("Paystack told neither amount nor mode of this payment.")
+    # How many is one person's word, as in a grant; a stray payment must be no way around the limit.
+    require_no_approval(to_micro(credits_))
     wallet = wallet_of(owner)
     buyer: Any = wallet.user if owner is wallet or isinstance(owner, str) else owner
     item.purchase = Purchase.objects.create(

@@ -11,6 +11,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import QuerySet
 
 from ai_features.billing import (
+    approvals,
     balances,
     caps,
     disputes,
@@ -39,6 +40,7 @@ from ai_features.models import (
     CapPeriod,
     CapScope,
     Dispute,
+    GrantRequest,
     LedgerEntry,
     Purchase,
     Refund,
@@ -79,11 +81,41 @@ class AIBillingService:
         """Add a lot without payment and return its entry. Without `expires_at` it never expires; debt is paid first.
 
         Safe to repeat with the same `idempotency_key`. Raises CreditsOutOfRange, InvalidRequest for an expiry that
-        has passed, and IdempotencyConflict where the key stands for another request.
+        has passed, ApprovalRequired where `granted_by` may not grant so much alone, and IdempotencyConflict where the
+        key stands for another request.
         """
         return grants.grant(
             wallet_id_of(owner), credits, reason=reason, expires_at=expires_at, key=idempotency_key, actor=granted_by
         )
+
+    @staticmethod
+    def request_grant(
+        owner: Owner,
+        credits: Credits,  # noqa: A002
+        *,
+        reason: str,
+        requested_by: AbstractBaseUser,
+        expires_at: datetime | None = None,
+        idempotency_key: str | None = None,
+    ) -> GrantRequest:
+        """Ask for a grant that another member of staff must approve; nothing is granted yet.
+
+        Safe to repeat with the same `idempotency_key`. Raises as `grant`.
+        """
+        return approvals.request_grant(
+            wallet_id_of(owner), credits, reason=reason, expires_at=expires_at, key=idempotency_key, by=requested_by
+        )
+
+    @staticmethod
+    def approve_grant(request_id: int, *, approved_by: AbstractBaseUser, note: str = "") -> LedgerEntry:
+        """Grant what another asked for, once. Raises SecondPersonRequired for who asked, GrantDecided,
+        GrantRequestNotFound, and InvalidRequest where its expiry has passed meanwhile."""
+        return approvals.approve(request_id, by=approved_by, note=note)
+
+    @staticmethod
+    def refuse_grant(request_id: int, *, refused_by: AbstractBaseUser, note: str) -> GrantRequest:
+        """Say no to what another asked for, and why. Raises as `approve_grant`."""
+        return approvals.refuse(request_id, by=refused_by, note=note)
 
     @staticmethod
     def spend(

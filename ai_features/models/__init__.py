@@ -8,6 +8,7 @@
 """
 
 from ai_features.models.accounts import AccountDay, LotMark
+from ai_features.models.approvals import GrantRequest, GrantStatus
 from ai_features.models.disputes import DISPUTE_MOVES, Dispute, DisputeStatus
 from ai_features.models.features import CapPeriod, CapScope, FeaturePrice, SpendingCap
 from ai_features.models.ledger import USAGE_KINDS, EntryKind, IdempotencyKey, LedgerEntry
@@ -49,6 +50,8 @@ __all__ = [
     "FeaturePrice",
     "Finding",
     "FindingKind",
+    "GrantRequest",
+    "GrantStatus",
     "IdempotencyKey",
     "Job",
     "LedgerEntry",

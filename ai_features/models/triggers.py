@@ -18,12 +18,15 @@ FROZEN_COLUMNS = {
     ),
     "ai_features_webhookevent": "body, body_sha256, received_at, source_ip",
     "ai_features_idempotencykey": "wallet_id, key, request, answer, created_at",
+    "ai_features_grantrequest": ("id, wallet_id, credits, reason, expires_at, key, requested_by_id, requested_at"),
     "ai_features_ledgerseal": (
         "number, first_id, last_id, count, entries, entries_hash, previous_hash, hash, sealed_at"
     ),
 }
 # May be emptied, and never written otherwise.
 ERASABLE_COLUMNS = {"ai_features_ledgerentry": "metadata"}
+# Where this is so, nothing may change any more.
+DECIDED_ROWS = {"ai_features_grantrequest": "OLD.status <> 'open'"}
 
 _POSTGRESQL_FUNCTION = """
 CREATE OR REPLACE FUNCTION ai_features_refuse() RETURNS trigger LANGUAGE plpgsql AS
@@ -59,7 +62,7 @@ def names(vendor: str) -> set[str]:
 def drop_statements(vendor: str) -> list[str]:
     """For tests that empty the tables; nothing else has a reason to."""
     on = {"sqlite": "", "postgresql": " ON {table}"}[vendor]
-    kinds = ["update", "delete", "rewrite", *(["truncate"] if vendor == "postgresql" else [])]
+    kinds = ["update", "delete", "rewrite", "revision", *(["truncate"] if vendor == "postgresql" else [])]
     return [
         f"DROP TRIGGER IF EXISTS {table}_no_{kind}" + on.format(table=table)
         for table in FROZEN_COLUMNS
@@ -76,6 +79,10 @@ def _sqlite(table: str) -> list[str]:
     if column := ERASABLE_COLUMNS.get(table):
         rewriting = f"BEFORE UPDATE OF {column} ON {table} WHEN NEW.{column} IS NOT NULL"
         statements.append(f"CREATE TRIGGER IF NOT EXISTS {table}_no_rewrite {rewriting} {refuse}")
+    if is_decided := DECIDED_ROWS.get(table):
+        statements.append(
+            f"CREATE TRIGGER IF NOT EXISTS {table}_no_revision BEFORE UPDATE ON {table} WHEN {is_decided} {refuse}"
+        )
     return statements
 
 
@@ -87,6 +94,8 @@ def _postgresql(table: str) -> list[str]:
     }
     if column := ERASABLE_COLUMNS.get(table):
         events["rewrite"] = f"UPDATE OF {column} ON {table} FOR EACH ROW WHEN (NEW.{column} IS NOT NULL)"
+    if is_decided := DECIDED_ROWS.get(table):
+        events["revision"] = f"UPDATE ON {table} FOR EACH ROW WHEN ({is_decided})"
     return [
         f"CREATE OR REPLACE TRIGGER {table}_no_{name} BEFORE {event} EXECUTE FUNCTION ai_features_refuse()"
         for name, event in events.items()

@@ -1,4 +1,5 @@
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.test import Client
 
@@ -6,7 +7,7 @@ from ai_features.billing import AIBillingService
 from ai_features.models import LedgerEntry, Package, Purchase, Wallet, WebhookEvent
 from tests.paystack_facts import charge_success
 
-MODELS = ["wallet", "package", "purchase", "ledgerentry", "webhookevent"]
+MODELS = ["grantrequest", "ledgerseal", "wallet", "package", "purchase", "ledgerentry", "webhookevent"]
 
 
 @pytest.fixture
@@ -51,15 +52,21 @@ def test_staff_edits_a_package_in_cedis_and_credits(staff: Client) -> None:
         "credits_sold": "90",
         "bonus": "0",
         "position": 1,
+        "why": "dearer tokens",
     }
     answer = staff.post(f"/admin/ai_features/package/{package.pk}/change/", form)
     assert answer.status_code == 302
     package.refresh_from_db()
     assert (package.price_minor, package.credits, package.bonus_credits) == (8550, 90_000_000, 0)
+    entry = LogEntry.objects.get()
+    assert (entry.user.get_username(), entry.object_id) == ("boss", str(package.pk))
+    assert entry.get_change_message().startswith("dearer tokens: name Value pack → Value, ")
+    assert "price 80.00 → 85.50" in entry.get_change_message()
 
 
 @pytest.mark.parametrize(
-    "change", [{"price": "0.01"}, {"code": "custom"}, {"credits_sold": "-1"}, {"price": "x"}, {"bonus": "-1"}]
+    "change",
+    [{"price": "0.01"}, {"code": "custom"}, {"credits_sold": "-1"}, {"price": "x"}, {"bonus": "-1"}, {"why": ""}],
 )
 def test_unusable_package_is_sent_back(staff: Client, change: dict[str, str]) -> None:
     form = {
@@ -70,6 +77,7 @@ def test_unusable_package_is_sent_back(staff: Client, change: dict[str, str]) ->
         "credits_sold": "10",
         "bonus": "0",
         "position": 1,
+        "why": "dearer tokens",
     }
     answer = staff.post("/admin/ai_features/package/add/", form | change)
     assert answer.status_code == 200
@@ -93,7 +101,11 @@ def test_staff_grants_credits_with_a_reason_once(staff: Client, buyer: User) -> 
         assert grant(staff, buyer).status_code == 302
     entry = LedgerEntry.objects.get()
     assert (entry.amount, entry.reason, entry.actor.username) == (12_500_000, "goodwill", "boss")
-    assert Wallet.objects.get(user=buyer).balance == 12_500_000
+    wallet = Wallet.objects.get(user=buyer)
+    assert wallet.balance == 12_500_000
+    history = LogEntry.objects.filter(object_id=str(wallet.pk)).first()
+    assert history is not None
+    assert history.get_change_message() == "12.5 credits granted to ama. goodwill"
 
 
 @pytest.mark.parametrize(
@@ -122,3 +134,4 @@ def test_staff_replays_a_webhook_event(staff: Client, everything: Purchase) -> N
     assert staff.post("/admin/ai_features/webhookevent/", form).status_code == 302
     everything.refresh_from_db()
     assert everything.status == "completed"
+    assert LogEntry.objects.get().get_change_message() == "Processed again: received → processed completed"

@@ -23,6 +23,7 @@ from ai_features.billing.reconcile.findings import Found
 from ai_features.billing.reconcile.jobs import Held
 from ai_features.billing.reconcile.listing import Progress, Window
 from ai_features.billing.reconcile.pace import Pace
+from ai_features.billing.sealing import seal_by_the_clock
 from ai_features.conf import ai_credits
 from ai_features.exceptions import PaystackError, PaystackKeyRefused, PaystackUnavailable, RefundNotFound
 from ai_features.models import Job, Reconciliation
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 RECONCILE = "reconcile"
 LIST = "list"
 ACCOUNTS = "accounts"
+SEALS = "seals"
 LIST_EVERY_PASSES = 10
 REFUNDS_A_TIME = 20
 OVERLAP = timedelta(minutes=5)
@@ -151,11 +153,12 @@ def _in_words(report: Report) -> str:
 
 
 def tend() -> Report | None:
-    """What is due by the clock now: a pass, and the accounts of the days that are over."""
+    """What is due by the clock now: a pass, the accounts of the days that are over, and the next seals."""
     report = run_pass(by_the_clock=True)
-    if jobs.job(ACCOUNTS).due_at <= timezone.now():
-        Job.objects.filter(name=ACCOUNTS).update(due_at=timezone.now() + timedelta(hours=1))
-        close_days()
+    for name, work in ((ACCOUNTS, close_days), (SEALS, seal_by_the_clock)):
+        if jobs.job(name).due_at <= timezone.now():
+            Job.objects.filter(name=name).update(due_at=timezone.now() + timedelta(hours=1))
+            work()
     return report
 
 

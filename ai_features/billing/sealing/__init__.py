@@ -10,6 +10,6 @@ What a hash is made of, and how a chain is checked, stands in `evidence/verify_l
 
 from ai_features.billing.sealing.exports import broken_seals, export
 from ai_features.billing.sealing.finality import EntriesNotFinalError
-from ai_features.billing.sealing.seals import Sealed, head_hash, seal_entries
+from ai_features.billing.sealing.seals import Sealed, head_hash, seal_by_the_clock, seal_entries
 
-__all__ = ["EntriesNotFinalError", "Sealed", "broken_seals", "export", "head_hash", "seal_entries"]
+__all__ = ["EntriesNotFinalError", "Sealed", "broken_seals", "export", "head_hash", "seal_by_the_clock", "seal_entries"]

@@ -4,19 +4,25 @@ from argparse import ArgumentParser
 from datetime import timedelta
 from typing import Any
 
+from django.contrib.auth.models import AbstractBaseUser
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from ai_features.billing import AIBillingService
+from ai_features.billing.grants import require_no_approval
 from ai_features.billing.rehearsal import rehearsal
-from ai_features.exceptions import AICreditsError
-from ai_features.management.owners import owner_called
+from ai_features.billing.wallets import Owner
+from ai_features.exceptions import AICreditsError, ApprovalRequired
+from ai_features.management.owners import member_of_staff, owner_called
 from ai_features.management.refusals import in_words
-from ai_features.money import to_credits
+from ai_features.money import to_credits, to_micro
 
 
 class Command(BaseCommand):
-    help = "Grant credits to a user or a team, without payment. With --key a repeat changes nothing."
+    help = (
+        "Grant credits to a user or a team, without payment. With --key a repeat changes nothing. Above "
+        "GRANT_APPROVAL_ABOVE it is only requested, and another member of staff approves it in the admin."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("owner", metavar="USERNAME_OR_TEAM")
@@ -25,6 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--team", action="store_true", help="It is a team, which may have no wallet yet.")
         parser.add_argument("--expires-in", type=int, metavar="DAYS", help="Without it they never expire.")
         parser.add_argument("--key", help="The same key again is the same grant.")
+        parser.add_argument("--by", metavar="USERNAME", help="The member of staff who does it; kept in the entry.")
         parser.add_argument("--dry-run", action="store_true", help="Say what would happen, and undo it.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -32,17 +39,40 @@ class Command(BaseCommand):
         days = options["expires_in"]
         if days is not None and not 0 < days <= 36500:
             raise CommandError("--expires-in is a number of days from 1 to 36500.")
+        given = {
+            "reason": options["reason"],
+            "expires_at": None if days is None else timezone.now() + timedelta(days=days),
+            "idempotency_key": options["key"],
+        }
+        staff = None if options["by"] is None else member_of_staff(options["by"])
         try:
             with rehearsal(options["dry_run"]):
-                entry = AIBillingService.grant(
-                    owner,
-                    options["credits"],
-                    reason=options["reason"],
-                    expires_at=None if days is None else timezone.now() + timedelta(days=days),
-                    idempotency_key=options["key"],
-                )
-                balance = AIBillingService.balance(owner).balance
+                said = _grant(owner, options["credits"], staff, given)
         except AICreditsError as error:
             raise in_words(error) from error
-        granted = "Would be granted" if options["dry_run"] else "Granted"
-        self.stdout.write(f"{granted} to {owner}: {to_credits(entry.amount):f} credits. Balance: {balance:f}.")
+        self.stdout.write(f"Would be {said[0].lower()}{said[1:]}" if options["dry_run"] else said)
+
+
+def _grant(owner: Owner, credits_: str, staff: AbstractBaseUser | None, given: dict[str, Any]) -> str:
+    """What was done, in words: granted, or requested where it takes a second person."""
+    if staff is None:
+        _refuse_more_than_one_may(credits_)
+    try:
+        entry = AIBillingService.grant(owner, credits_, granted_by=staff, **given)
+    except ApprovalRequired:
+        if staff is None:
+            raise
+        asked = AIBillingService.request_grant(owner, credits_, requested_by=staff, **given)
+        return (
+            f"Requested for {owner}: {to_credits(asked.credits):f} credits. Another member of staff has to approve it."
+        )
+    balance = AIBillingService.balance(owner).balance
+    return f"Granted to {owner}: {to_credits(entry.amount):f} credits. Balance: {balance:f}."
+
+
+def _refuse_more_than_one_may(credits_: str) -> None:
+    try:
+        require_no_approval(to_micro(credits_))
+    except ApprovalRequired as error:
+        text = f"More than {error.values['limit']:f} credits need a second person: say who asks, with --by."
+        raise CommandError(text) from error

@@ -13,6 +13,7 @@ from ai_features.billing import AIBillingService, review_items
 from ai_features.billing.reconcile import passes
 from ai_features.billing.settlement import settle
 from ai_features.exceptions import (
+    ApprovalRequired,
     CreditsNegative,
     InvalidRequest,
     PaystackRefused,
@@ -307,3 +308,12 @@ def test_refund_whose_events_were_lost_is_followed_by_the_clock(buyer: User, san
     passes.run_pass()
     refund.refresh_from_db()
     assert (refund.status, credits_of(buyer)) == ("processed", (0, 0))
+
+
+def test_stray_payment_is_no_way_around_the_limit_of_one_person(stray, boss: User, buyer: User, settings) -> None:
+    settings.AI_CREDITS = {"GRANT_APPROVAL_ABOVE": 24}
+    with pytest.raises(ApprovalRequired):
+        AIBillingService.accept_review(stray, boss, "Paid by link", owner=buyer, credits=25)
+    stray.refresh_from_db()
+    assert stray.status == "open"
+    AIBillingService.accept_review(stray, boss, "Paid by link", owner=buyer, credits=24)

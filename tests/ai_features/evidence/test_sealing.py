@@ -1,9 +1,11 @@
 """What is sealed, in which form, and when it is final."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from threading import Event, Thread
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -11,7 +13,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from ai_features.billing import AIBillingService
-from ai_features.billing.sealing import EntriesNotFinalError, broken_seals, head_hash, seal_entries, seals
+from ai_features.billing.sealing import EntriesNotFinalError, broken_seals, finality, head_hash, seal_entries, seals
 from ai_features.billing.sealing.forms import COLUMNS, entries_page, moment, seal_record
 from ai_features.evidence import verify_ledger
 from ai_features.models import LedgerEntry, LedgerSeal, Wallet
@@ -199,13 +201,16 @@ def test_entry_that_may_still_come_keeps_later_ones_unsealed(wallet: Wallet, oth
 
 @ON_POSTGRESQL
 @pytest.mark.django_db(transaction=True)
-def test_sealing_waits_for_who_was_before_it_and_for_nobody_else(wallet: Wallet, other_buyer) -> None:
+def test_sealing_waits_for_who_was_before_it_and_for_nobody_else(wallet: Wallet, other_buyer, monkeypatch) -> None:
+    waiting = Event()
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: waiting.set() or time.sleep(seconds))
+    monkeypatch.setattr(finality, "time", clock)
     AIBillingService.grant(wallet, 10, reason="trial")
     later = AIBillingService.wallet(other_buyer)
     with ThreadPoolExecutor(1) as pool, OpenTransaction(wallet, "spend") as before:
         AIBillingService.grant(later, 10, reason="a later number, committed first")
         sealing = pool.submit(lambda: (seal_entries(wait_seconds=10).entries, connection.close())[0])
-        assert not sealing.done()
+        assert waiting.wait(10)
         with OpenTransaction(later, "spend"):
             before.end()
             assert sealing.result(timeout=5) == 3
