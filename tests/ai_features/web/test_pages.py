@@ -188,7 +188,7 @@ def test_longest_wallet_is_small(browser: Client, settled: Purchase) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "count"), [("/credits/", 4), ("/credits/wallet/", 6), ("/credits/purchases/{}/", 5)]
+    ("address", "count"), [("/credits/", 4), ("/credits/wallet/", 7), ("/credits/purchases/{}/", 7)]
 )
 def test_pages_cost_few_queries(
     browser: Client, settled: Purchase, address: str, count: int, django_assert_max_num_queries
