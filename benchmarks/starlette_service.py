@@ -27,7 +27,8 @@ _BALANCE = """
 SELECT w.balance, w.held, w.debt FROM knox_authtoken AS t
   JOIN ai_features_wallet AS w ON w.user_id = t.user_id WHERE t.digest = $1 AND t.expiry > now()
 """
-_SPEND = "SELECT ids, balance FROM ai_features_apply($1::json, $2, $3, true)"
+_SPEND = "SELECT ids, balance FROM ai_features_spend($1, $2, $3, NULL, NULL, $4, $5)"
+_SPEND_WAITING = "SELECT ids, balance FROM ai_features_apply($1::json, $2, $3, true)"
 
 
 @asynccontextmanager
@@ -51,16 +52,12 @@ async def spend(request: Request) -> Response:
         asker = await database.fetchrow(_ASKER, _digest(request), now)
         if asker is None or asker["wallet_id"] is None:
             return _answer({"error": "not_authenticated"}, 401)
+        wallet, member, feature = asker["wallet_id"], int(asker["user_id"]), asked["feature"]
         micro = round(asked["credits"] * 1_000_000)
-        operation = {
-            "n": 0,
-            "op": "spend",
-            "w": asker["wallet_id"],
-            "c": micro,
-            "f": asked["feature"],
-            "m": int(asker["user_id"]),
-        }
-        spent = await database.fetchrow(_SPEND, orjson.dumps([operation]).decode(), [asker["wallet_id"]], now)
+        spent = await database.fetchrow(_SPEND, wallet, micro, feature, member, now)
+        if spent is None:
+            operation = {"n": 0, "op": "spend", "w": wallet, "c": micro, "f": feature, "m": member}
+            spent = await database.fetchrow(_SPEND_WAITING, orjson.dumps([operation]).decode(), [wallet], now)
     if spent is None:
         return _answer({"error": "insufficient_credits"}, 402)
     return _answer({"entry": spent["ids"][0], "new_balance": spent["balance"] / 1_000_000})
