@@ -107,7 +107,8 @@ def test_failed_payment_says_why_and_what_to_do(browser: Client, started: Purcha
     ],
 )
 def test_other_ends_are_told_in_words(browser: Client, started: Purchase, status: str, words: str) -> None:
-    Purchase.objects.update(status=status, status_reason="Paid 5000, sold for 8000.")
+    refunded_minor = 100 if "refunded" in status else 0
+    Purchase.objects.update(status=status, status_reason="Paid 5000, sold for 8000.", refunded_minor=refunded_minor)
     page = text(browser, started.reference)
     assert words in page
     assert "Paid 5000" not in page
@@ -115,7 +116,7 @@ def test_other_ends_are_told_in_words(browser: Client, started: Purchase, status
 
 @pytest.mark.parametrize("status", PurchaseStatus.values)
 def test_no_status_is_told_to_anybody_else(others_browser: Client, started: Purchase, status: str) -> None:
-    Purchase.objects.update(status=status, completed_at=timezone.now())
+    Purchase.objects.update(status=status, completed_at=timezone.now(), refunded_minor=int("refunded" in status))
     for client in (Client(), others_browser):
         known, unknown = (client.get(URL, {"reference": r}) for r in (started.reference, NOBODYS))
         assert known.status_code == unknown.status_code
