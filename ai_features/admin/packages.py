@@ -4,10 +4,10 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ai_features.admin.history import WithReason, why_field
 from ai_features.admin.showing import amount_of, credits_of
 from ai_features.exceptions import AICreditsError
 from ai_features.models import Package
@@ -21,11 +21,7 @@ class PackageForm(forms.ModelForm[Package]):
     credits_sold = forms.DecimalField(label=gettext_lazy("Credits"), max_digits=18, decimal_places=6)
     bonus = forms.DecimalField(label=gettext_lazy("Bonus credits"), max_digits=18, decimal_places=6, min_value=0)
 
-    why = forms.CharField(
-        label=gettext_lazy("Why"),
-        max_length=200,
-        help_text=gettext_lazy("Kept in the package's history, with what was changed."),
-    )
+    why = why_field()
 
     class Meta:
         model = Package
@@ -53,7 +49,7 @@ class PackageForm(forms.ModelForm[Package]):
 
 
 @admin.register(Package)
-class PackageAdmin(admin.ModelAdmin[Package]):
+class PackageAdmin(WithReason, admin.ModelAdmin[Package]):  # type: ignore[misc]  # the history shows a text as it is
     form = PackageForm
     fields = ("code", "name", "currency", "price", "credits_sold", "bonus", "position", "is_active", "why")
     list_display = ("name", "code", "price", "credits_shown", "bonus_shown", "position", "is_active")
@@ -62,15 +58,3 @@ class PackageAdmin(admin.ModelAdmin[Package]):
     price = amount_of("price_minor", gettext_lazy("price"))
     credits_shown = credits_of("credits", gettext_lazy("credits"))
     bonus_shown = credits_of("bonus_credits", gettext_lazy("bonus"))
-
-    def construct_change_message(  # type: ignore[override]  # the history shows a text as it is
-        self, request: HttpRequest, form: forms.BaseForm, formsets: Any, add: bool = False
-    ) -> str:
-        """Why, and each value before and after."""
-        values = [_change(form, name, is_new=add) for name in form.changed_data if name != "why"]
-        return f"{form.cleaned_data['why']}: {', '.join(values)}"
-
-
-def _change(form: forms.BaseForm, name: str, *, is_new: bool) -> str:
-    value = form.cleaned_data[name]
-    return f"{name} {value}" if is_new else f"{name} {form[name].initial} → {value}"

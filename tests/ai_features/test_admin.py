@@ -4,10 +4,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from ai_features.billing import AIBillingService
-from ai_features.models import LedgerEntry, Package, Purchase, Wallet, WebhookEvent
+from ai_features.models import FeaturePrice, LedgerEntry, Package, Purchase, Wallet, WebhookEvent
 from tests.paystack_facts import charge_success
 
-MODELS = ["grantrequest", "ledgerseal", "wallet", "package", "purchase", "ledgerentry", "webhookevent"]
+MODELS = ["featureprice", "grantrequest", "ledgerseal", "wallet", "package", "purchase", "ledgerentry", "webhookevent"]
 
 
 @pytest.fixture
@@ -135,3 +135,22 @@ def test_staff_replays_a_webhook_event(staff: Client, everything: Purchase) -> N
     everything.refresh_from_db()
     assert everything.status == "completed"
     assert LogEntry.objects.get().get_change_message() == "Processed again: received → processed completed"
+
+
+def test_staff_prices_a_feature_in_credits(staff: Client) -> None:
+    prices = {"call": "0.5", "unit": "0", "tokens_in": "0", "tokens_out": "2.25"}
+    form = {"code": "chat", "name": "Chat", "is_active": "on", "why": "New model"} | prices
+    answer = staff.post("/admin/ai_features/featureprice/add/", form)
+    assert answer.status_code == 302
+    price = FeaturePrice.objects.get()
+    assert (price.per_call, price.per_unit, price.per_1000_tokens_out) == (500_000, 0, 2_250_000)
+    change = f"/admin/ai_features/featureprice/{price.pk}/change/"
+    assert staff.post(change, form | {"call": "0.75", "why": "Dearer"}).status_code == 302
+    assert LogEntry.objects.latest("pk").change_message == "Dearer: call 0.5 → 0.75"
+
+
+def test_feature_that_costs_nothing_is_refused(staff: Client) -> None:
+    form = {"code": "chat", "call": "0", "unit": "0", "tokens_in": "0", "tokens_out": "0", "why": "x"}
+    answer = staff.post("/admin/ai_features/featureprice/add/", form)
+    assert "must cost something" in answer.content.decode()
+    assert not FeaturePrice.objects.exists()
