@@ -105,7 +105,7 @@ def test_failed_webhook_says_how_to_replay_it(bought: Purchase, sandbox: Paystac
     ],
 )
 def test_each_status_says_what_to_do(purchase: Purchase, sandbox, status, purchase_status: str, words: str) -> None:
-    Purchase.objects.update(status=purchase_status)
+    Purchase.objects.update(status=purchase_status, refunded_minor=int(purchase_status == "refunded"))
     assert words in status(purchase.reference)
 
 
