@@ -153,14 +153,21 @@ def _transaction_answer(sandbox: Sandbox, request: Request, row: Transaction) ->
 
 
 async def list_webhooks(sandbox: Sandbox, request: Request) -> Response:
-    """Newest first; `?reference=` narrows to one transaction's."""
-    reference = request.query_params.get("reference")
-    rows = [
-        webhook_view(row, sandbox.state.attempts(row.id))
-        for row in sandbox.state.webhooks(MAX_LISTED_WEBHOOKS)
-        if reference in (None, row.reference)
-    ]
+    """Newest first; `?reference=` narrows to one transaction's, `?before=` goes on after the last id of a list."""
+    narrowed = [("id < ?", _before(request))] if "before" in request.query_params else []
+    if "reference" in request.query_params:
+        narrowed.append(("reference = ?", request.query_params["reference"]))
+    where = " AND ".join(condition for condition, _value in narrowed) or "1"
+    found = sandbox.state.select_webhooks(where, [value for _, value in narrowed], "id DESC", MAX_LISTED_WEBHOOKS)
+    rows = [webhook_view(row, sandbox.state.attempts(row.id)) for row in found]
     return Response(json.dumps(rows, ensure_ascii=False), media_type="application/json")
+
+
+def _before(request: Request) -> int | str:
+    webhook_id = read_id(request.query_params["before"])
+    if webhook_id is None:
+        raise Refused(422, "before must be the id of a delivery")
+    return webhook_id
 
 
 def webhook_view(row: Webhook, attempts: list[Attempt]) -> dict[str, Any]:
@@ -218,6 +225,12 @@ async def put_faults(sandbox: Sandbox, request: Request) -> Response:
         raise Refused(422, str(error)) from error
 
 
+async def show_struck(sandbox: Sandbox, request: Request) -> Response:
+    """How often each API fault was felt since the start or the last reset; webhooks tell theirs with each attempt."""
+    del request
+    return json_response(200, {"api": dict(sandbox.struck)})
+
+
 async def move_clock(sandbox: Sandbox, request: Request) -> Response:
     """Move time on; what falls due runs at once."""
     seconds = _seconds_in(parse_json_object(await raw_body(request)))
@@ -266,6 +279,7 @@ def routes() -> list[Route]:
         ("POST", "/_sandbox/webhooks/{id}/redeliver", redeliver),
         ("GET", "/_sandbox/faults", show_faults),
         ("PUT", "/_sandbox/faults", put_faults),
+        ("GET", "/_sandbox/faults/struck", show_struck),
         ("GET", "/_sandbox/clock", show_clock),
         ("POST", "/_sandbox/clock", move_clock),
         ("POST", "/_sandbox/reset", reset),

@@ -1,6 +1,7 @@
 """The parts of one running sandbox, put together: state, clock, faults, webhooks, integrations."""
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,6 +50,8 @@ class Sandbox:
         self.seed = seed if seed is not None else random.SystemRandom().randrange(2**31)
         self.clock = Clock(state.load("clock_offset_ms") or 0)
         self.log = ApiLog(self.clock)
+        self.struck: Counter[str] = Counter()
+        """How often each API fault was felt; in memory only."""
         stored_faults = state.load("faults")
         faults = parse_faults(stored_faults, self.seed) if stored_faults else Faults(seed=self.seed)
         self.dice = Dice(faults, state.load("faults_since_ms") or 0)
@@ -116,6 +119,7 @@ class Sandbox:
         self.webhooks.forget()
         self.state.clear()
         self.log.clear()
+        self.struck.clear()
         self.clock.reset()
         self.dice = Dice(Faults(seed=self.seed))
 

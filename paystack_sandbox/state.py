@@ -405,10 +405,6 @@ class State:
         row = self._one("SELECT * FROM webhooks WHERE id = ?", webhook_id)
         return None if row is None else Webhook(*row)
 
-    def webhooks(self, limit: int) -> list[Webhook]:
-        rows = self._all("SELECT * FROM webhooks ORDER BY id DESC LIMIT ?", limit)
-        return [Webhook(*row) for row in rows]
-
     def select_webhooks(self, where: str, values: Sequence[Any], order: str, limit: int) -> list[Webhook]:
         sql = f"SELECT * FROM webhooks WHERE {where} ORDER BY {order} LIMIT ?"  # noqa: S608
         return [Webhook(*row) for row in self._all(sql, *values, limit)]

@@ -91,5 +91,6 @@ def _json(status: int, body: dict[str, object]) -> Response:
 
 
 def _note(request: Request, fault: str) -> None:
-    """For the API log."""
+    """For the API log, and counted."""
     request.scope["state"]["fault"] = fault
+    request.app.state.sandbox.struck[fault] += 1

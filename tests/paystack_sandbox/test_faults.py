@@ -292,3 +292,13 @@ def test_luck_of_a_delivery_does_not_depend_on_the_others() -> None:
     dice = Dice(parse_faults({"webhook": {"drop": 0.5}, "seed": 1}, 0))
     forwards = [dice.webhook_attempt(number, 0) for number in range(20)]
     assert [dice.webhook_attempt(number, 0) for number in reversed(range(20))] == forwards[::-1]
+
+
+def test_what_struck_is_counted_until_the_reset(start: Start, paystack_sandbox: PaystackSandbox) -> None:
+    paystack_sandbox.set_faults({"api": {"error_rate": 1, "times": 2}})
+    with httpx2.Client(base_url=paystack_sandbox.url) as client:
+        for _ in range(3):
+            client.get("/transaction/verify/x", headers={"authorization": f"Bearer {paystack_sandbox.secret_key}"})
+        assert client.get("/_sandbox/faults/struck").json() == {"api": {"error": 2}}
+        paystack_sandbox.reset()
+        assert client.get("/_sandbox/faults/struck").json() == {"api": {}}

@@ -192,3 +192,11 @@ def test_reset_stops_deliveries_under_way(start: Start, receiver: Receiver, pays
     paystack_sandbox.wait_for_webhooks(timeout_seconds=2)
     answered.set()
     assert paystack_sandbox.webhooks() == []
+
+
+def test_list_goes_on_before_an_id(start: Start, payer: httpx2.Client, paystack_sandbox: PaystackSandbox) -> None:
+    for _ in range(3):
+        paystack_sandbox.pay(start()["reference"])
+    newest, *older = paystack_sandbox.webhooks()
+    assert payer.get("/_sandbox/webhooks", params={"before": newest["id"]}).json() == older
+    assert payer.get("/_sandbox/webhooks", params={"before": "x"}).status_code == 422
