@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PORT ?= 8000
 export SANDBOX_PORT ?= 8010
 
-.PHONY: demo test check bench format pins clean
+.PHONY: demo test check bench faults format pins clean
 
 demo: .venv/app
 	@$(BIN)/python manage.py demo
@@ -29,6 +29,10 @@ check: .venv/dev
 # make bench ONLY=spend,hot  measures the rows whose names begin so; benchmarks/README.md has the rest.
 bench: .venv/bench
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only "$(ONLY)") $(if $(HISTORY),--history $(HISTORY))
+
+# Everything breaks while hundreds buy, then the books are compared: make faults MINUTES=30 SEED=7 BUYERS=300
+faults: .venv/dev
+	$(BIN)/python -m faults $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(BUYERS),--buyers $(BUYERS))
 
 format: .venv/dev
 	$(BIN)/ruff check --fix

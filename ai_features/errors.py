@@ -103,8 +103,16 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """For the project's `handler500`."""
-    if request.path.startswith("/ai/"):
+    """For the project's `handler500`; a 503 where it is the database that is away."""
+    is_database_down = isinstance(sys.exception(), DATABASE_DOWN)
+    if not request.path.startswith("/ai/"):
+        response: HttpResponse = defaults.server_error(request)
+    elif is_database_down:
+        response = json_response(DATABASE_UNAVAILABLE)
+    else:
         message = "Something broke on our side; it was logged. A payment you made is not lost."
-        return json_response({"error": "server_error", "message": message}, status=500)
-    return defaults.server_error(request)
+        response = json_response({"error": "server_error", "message": message}, status=500)
+    if is_database_down:
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+        _retry_later(response)
+    return response
