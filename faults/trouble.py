@@ -14,19 +14,21 @@ import httpx2
 
 from faults.system import OLD_KEY, System
 
-# Few enough that in a short run each of them meets many calls.
+# Few, mixed and repeated, so that in a short run each kind of fault meets many calls.
 API_TROUBLES: tuple[dict[str, Any], ...] = (
-    {"timeout_rate": 0.04, "error_rate": 0.3},
-    {"drop_before_commit": 0.3, "drop_after_commit": 0.3},
-    {"html_rate": 0.3, "status": 502, "malformed_rate": 0.2, "truncated_rate": 0.2},
-    {"rate_limit_rate": 0.3, "latency_seconds": [0.1, 1]},
+    {"timeout_rate": 0.05, "error_rate": 0.3},
+    {"timeout_rate": 0.05, "drop_before_commit": 0.3, "drop_after_commit": 0.3},
+    {"timeout_rate": 0.05, "html_rate": 0.3, "status": 502, "malformed_rate": 0.3, "truncated_rate": 0.3},
+    {"timeout_rate": 0.05, "rate_limit_rate": 0.3, "latency_seconds": [0.1, 1]},
 )
+_OLD_KEY = {"old_key": 0.4, "old_secret_key": OLD_KEY}
 WEBHOOK_TROUBLES: tuple[dict[str, Any], ...] = (
-    {"drop": 0.4, "duplicate": 0.5},
-    {"delay_seconds": [1, 5], "corrupt_signature": 0.4},
-    {"reorder": True, "old_key": 0.6, "old_secret_key": OLD_KEY},
+    {"drop": 0.4, "duplicate": 0.5, **_OLD_KEY},
+    {"drop": 0.2, "delay_seconds": [1, 5], "corrupt_signature": 0.4},
+    {"duplicate": 0.3, "reorder": True, "corrupt_signature": 0.2, **_OLD_KEY},
     {"down_seconds": 1800},
 )
+MOODS_LAST_SECONDS = 15.0
 # action, seconds between two of it on average, how many at the least
 ACTIONS = (("kill web", 7.0, 4), ("kill worker", 15.0, 2), ("kill reconcile", 30.0, 1), ("restart database", 40.0, 1))
 CLOCK_STEP_SECONDS = 3600
@@ -52,7 +54,7 @@ def plan(seed: int, seconds: float) -> list[Step]:
 
 def _faults(dice: random.Random, seconds: float) -> Iterator[Step]:
     """Every kind of trouble at least once, two at a time, in an order of the seed's."""
-    rounds = max(1, round(seconds / 90))
+    rounds = max(2, round(seconds / MOODS_LAST_SECONDS / len(API_TROUBLES)))
     api = [one for _ in range(rounds) for one in dice.sample(API_TROUBLES, len(API_TROUBLES))]
     webhook = [one for _ in range(rounds) for one in dice.sample(WEBHOOK_TROUBLES, len(WEBHOOK_TROUBLES))]
     for number, both in enumerate(zip(api, webhook, strict=True)):
