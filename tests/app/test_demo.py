@@ -140,8 +140,8 @@ def test_taken_port_is_named(demo: Demo) -> None:
 
 def test_ctrl_c_stops_every_process(demo: Demo, tmp_path: Path) -> None:
     os.killpg(demo.process.pid, signal.SIGINT)
-    assert demo.process.wait(timeout=20) == 0, (tmp_path / "log.txt").read_text()
-    give_up_at = time.monotonic() + 10
+    assert demo.process.wait(timeout=60) == 0, (tmp_path / "log.txt").read_text()
+    give_up_at = time.monotonic() + 30
     while is_alive(demo.process.pid):
         assert time.monotonic() < give_up_at
         time.sleep(0.1)

@@ -54,7 +54,7 @@ def test_webhook_address_that_answers_is_not_warned_of() -> None:
         reference = initialize(address)["reference"]
         httpx2.post(f"{address}/_sandbox/transactions/{reference}/pay", json={"channel": "ussd"})
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=10)[1] == ""
+        assert process.communicate(timeout=30)[1] == ""
         assert receiver.deliveries
 
 
@@ -154,7 +154,7 @@ def test_end_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> No
             reference = initialize(url)["reference"]
             client.post(f"/_sandbox/transactions/{reference}/pay", json={"channel": "ussd"})
             process.send_signal(number)
-            assert process.communicate(timeout=10)[1] == ""
+            assert process.communicate(timeout=30)[1] == ""
             assert process.returncode == 0
     assert [path.name for path in kept.iterdir()] == ["state.sqlite3"]
     assert list(temporary.iterdir()) == []
@@ -174,7 +174,7 @@ def test_end_waits_neither_for_held_requests_nor_for_slow_receivers(number: sign
             with pytest.raises(httpx2.ReadTimeout):
                 httpx2.get(f"{url}/bank", timeout=0.3)
             process.send_signal(number)
-            assert process.wait(timeout=10) == 0
+            assert process.wait(timeout=15) == 0
         released.set()
 
 

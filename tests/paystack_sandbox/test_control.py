@@ -1,5 +1,7 @@
 import asyncio
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import httpx2
 import pytest
@@ -11,6 +13,12 @@ from paystack_sandbox.state import State
 from tests.paystack_sandbox.conftest import Start
 
 DECLINED = {"channel": "card", "card": {"number": "4084080000005408", "cvv": "001", "expiry": "12/30"}}
+
+
+@pytest.fixture
+def state() -> Iterator[State]:
+    with closing(State()) as state:
+        yield state
 
 
 def test_declined_then_paid_on_the_same_reference(start: Start, paystack_sandbox: PaystackSandbox) -> None:
@@ -139,8 +147,8 @@ def test_health(payer: httpx2.Client) -> None:
     ("address", "allowed", "status"),
     [("127.0.0.1", False, 200), ("::ffff:127.0.0.1", False, 200), ("192.0.2.7", False, 403), ("192.0.2.7", True, 200)],
 )
-def test_control_routes_serve_this_machine_only(address: str, allowed: bool, status: int) -> None:
-    app = create_app(Sandbox(State(), allow_remote_control=allowed))
+def test_control_routes_serve_this_machine_only(state: State, address: str, allowed: bool, status: int) -> None:
+    app = create_app(Sandbox(state, allow_remote_control=allowed))
 
     async def statuses() -> list[int]:
         transport = httpx2.ASGITransport(app=app, client=(address, 40000))
@@ -186,17 +194,17 @@ def statuses_for(sandbox: Sandbox, method: str, headers: dict[str, str]) -> set[
         ("[", 403),
     ],
 )
-def test_names_that_others_can_point_here_do_not_control(host: str, status: int) -> None:
-    sandbox = Sandbox(State(), public_url="https://pay.shop.example")
+def test_names_that_others_can_point_here_do_not_control(state: State, host: str, status: int) -> None:
+    sandbox = Sandbox(state, public_url="https://pay.shop.example")
     assert statuses_for(sandbox, "GET", {"host": host}) == {status}
 
 
-def test_opened_sandbox_serves_any_name() -> None:
-    sandbox = Sandbox(State(), allow_remote_control=True)
+def test_opened_sandbox_serves_any_name(state: State) -> None:
+    sandbox = Sandbox(state, allow_remote_control=True)
     assert statuses_for(sandbox, "GET", {"host": "paystack:8010"}) == {200}
 
 
 @pytest.mark.parametrize("origin", ["null", "", "https://evil.example", "file://"])
-def test_forms_of_other_sites_do_not_control(origin: str) -> None:
-    for sandbox in (Sandbox(State()), Sandbox(State(), allow_remote_control=True)):
+def test_forms_of_other_sites_do_not_control(state: State, origin: str) -> None:
+    for sandbox in (Sandbox(state), Sandbox(state, allow_remote_control=True)):
         assert statuses_for(sandbox, "POST", {"origin": origin}) == {403}

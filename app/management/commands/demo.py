@@ -68,7 +68,9 @@ class Command(BaseCommand):
             key = settings.PAYSTACK_SECRET_KEY or SANDBOX_KEY
             environment |= {"PAYSTACK_SECRET_KEY": key, "PAYSTACK_BASE_URL": sandbox}
             commands["sandbox"] = sandbox_command(sandbox_port, key, f"{site}/ai/api/webhooks/paystack/", sandbox_data)
-        signal.signal(signal.SIGTERM, _interrupt)
+        # A shell starts what runs in its background with SIGINT ignored; the children listen to it all the same.
+        for stops in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(stops, _interrupt)
         children = {name: subprocess.Popen(command, env=environment) for name, command in commands.items()}  # noqa: S603
         try:
             wait_until_ready(children, [f"{site}/readyz", *([f"{sandbox}/_sandbox/health"] if wants_sandbox() else [])])

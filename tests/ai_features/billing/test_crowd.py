@@ -193,15 +193,15 @@ def test_wallet_held_by_a_transaction_stops_no_other(wallets: list[Wallet]) -> N
 
     with ThreadPoolExecutor(12) as pool:
         holder = pool.submit(hold)
-        assert holds.wait(10)
+        assert holds.wait(25)
         waiting = [pool.submit(spend, held) for _ in range(3)]
         for _ in range(5):
-            pool.submit(spend, free).result(timeout=10)
+            pool.submit(spend, free).result(timeout=25)
         assert not any(call.done() for call in waiting)
         may_end.set()
-        holder.result(timeout=10)
+        holder.result(timeout=25)
         for call in waiting:
-            call.result(timeout=10)
+            call.result(timeout=25)
     assert AIBillingService.balance(held).balance == 996
     assert list(audit.audit()) == []
 
@@ -228,7 +228,7 @@ def test_interrupted_caller_keeps_nobody_waiting(wallets: list[Wallet]) -> None:
     before = signal.signal(signal.SIGUSR1, interrupt)
     with ThreadPoolExecutor(4) as pool:
         pool.submit(hold)
-        assert holds.wait(10)
+        assert holds.wait(25)
         first = pool.submit(spend)
         time.sleep(0.3)
         threading.Timer(0.5, signal.pthread_kill, [threading.main_thread().ident, signal.SIGUSR1]).start()
@@ -236,8 +236,8 @@ def test_interrupted_caller_keeps_nobody_waiting(wallets: list[Wallet]) -> None:
             AIBillingService.spend(held, 1)
         second = pool.submit(spend)
         may_end.set()
-        first.result(timeout=10)
-        second.result(timeout=10)
+        first.result(timeout=25)
+        second.result(timeout=25)
     signal.signal(signal.SIGUSR1, before)
     assert AIBillingService.balance(held).balance == 997
 

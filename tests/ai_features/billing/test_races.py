@@ -76,11 +76,14 @@ def test_verify_webhook_and_verify_at_once_give_one_answer(started: Purchase, bu
 
 
 def test_purchase_is_on_record_before_paystack_is_asked(buyer: User, sandbox: PaystackSandbox) -> None:
-    sandbox.set_faults({"api": {"latency_seconds": 1.0}})
+    sandbox.set_faults({"api": {"latency_seconds": 2.0}})
 
     def watch() -> list[tuple[str, str]]:
-        time.sleep(0.5)
-        return list(Purchase.objects.values_list("status", "authorization_url"))
+        give_up_at = time.monotonic() + 30
+        while not (seen := list(Purchase.objects.values_list("status", "authorization_url"))):
+            assert time.monotonic() < give_up_at
+            time.sleep(0.05)
+        return seen
 
     _, seen = at_once(lambda: AIBillingService.purchase_credits(buyer, "value"), watch)
     assert seen == [("pending", "")]

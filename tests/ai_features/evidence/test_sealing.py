@@ -213,7 +213,7 @@ def test_sealing_waits_for_who_was_before_it_and_for_nobody_else(wallet: Wallet,
         assert waiting.wait(10)
         with OpenTransaction(later, "spend"):
             before.end()
-            assert sealing.result(timeout=5) == 3
+            assert sealing.result(timeout=15) == 3
 
 
 @ON_POSTGRESQL
