@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from email.utils import format_datetime
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -10,13 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from paystack_sandbox import control
 from paystack_sandbox.api.endpoint import endpoint, json_response, not_in_sandbox
 from paystack_sandbox.api.operations import ROUTES
 from paystack_sandbox.apilog import Logged
 from paystack_sandbox.checkout.routes import routes as checkout_routes
+from paystack_sandbox.clock import Clock
 from paystack_sandbox.dashboard.routes import routes as dashboard_routes
 from paystack_sandbox.errors import NotInSandbox
 from paystack_sandbox.pages import STATIC_FOLDER
@@ -53,7 +55,24 @@ def create_app(sandbox: Sandbox) -> ASGIApp:
     )
     app.router.redirect_slashes = False
     app.state.sandbox = sandbox
-    return TidyPath(Logged(app, sandbox.log))
+    return TidyPath(Dated(Logged(app, sandbox.log), sandbox.clock))
+
+
+class Dated:
+    """The header `Date`, by the sandbox's clock. What uvicorn sends is the machine's time, up to a second old."""
+
+    def __init__(self, app: ASGIApp, clock: Clock) -> None:
+        self._app = app
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = format_datetime(self._clock.now(), usegmt=True)
+                message = {**message, "headers": [*message.get("headers", ()), (b"date", date.encode())]}
+            await send(message)
+
+        await self._app(scope, receive, send_dated)
 
 
 class TidyPath:

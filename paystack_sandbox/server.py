@@ -46,6 +46,7 @@ def build_server(sandbox: Sandbox, on_listening: Callable[[], None]) -> Server:
         log_level="warning",
         access_log=False,
         server_header=False,
+        date_header=False,
         timeout_graceful_shutdown=1,
     )
     return Server(config, on_listening)

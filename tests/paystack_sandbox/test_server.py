@@ -1,7 +1,11 @@
 """`PaystackSandbox` in a Python test."""
 
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
 import httpx2
 import pytest
+import time_machine
 
 from paystack_sandbox import PaystackSandbox
 from tests.paystack_sandbox.conftest import Start
@@ -50,3 +54,16 @@ def test_fixture_gives_an_empty_sandbox_without_a_webhook_address(paystack_sandb
     assert paystack_sandbox.webhooks() == []
     assert paystack_sandbox.sandbox.dice.faults.are_off
     assert paystack_sandbox.sandbox.clock.offset_ms == 0
+
+
+def test_answers_carry_the_date_of_the_sandboxs_clock(paystack_sandbox: PaystackSandbox) -> None:
+    def date() -> datetime:
+        answer = httpx2.get(f"{paystack_sandbox.url}/bank")
+        (value,) = answer.headers.get_list("date")
+        return parsedate_to_datetime(value)
+
+    with time_machine.travel(datetime(2031, 5, 1, tzinfo=UTC), tick=False):
+        assert date() == datetime(2031, 5, 1, tzinfo=UTC)
+    assert abs(date() - datetime.now(UTC)) < timedelta(seconds=5)
+    paystack_sandbox.advance(seconds=3600)
+    assert abs(date() - datetime.now(UTC) - timedelta(hours=1)) < timedelta(seconds=5)
