@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PORT ?= 8000
 export SANDBOX_PORT ?= 8010
 
-.PHONY: demo test check bench faults format pins clean
+.PHONY: demo test matrix check bench faults format pins clean
 
 demo: .venv/app
 	@$(BIN)/python manage.py demo
@@ -13,6 +13,19 @@ demo: .venv/app
 test: .venv/dev
 	$(BIN)/pytest
 	TEST_DATABASE=postgresql $(BIN)/pytest
+
+# On SQLite, with each supported Python and Django that is here beside the one in .venv: make matrix MATRIX="3.13:6.0"
+MATRIX ?= 3.12:5.2 3.13:6.0
+matrix:
+	@for pair in $(MATRIX); do \
+	  python=python$${pair%:*} django=$${pair#*:} venv=.venv/matrix-$${pair%:*}-$${pair#*:}; \
+	  $$python -c '' 2>/dev/null || { echo "$$python is not here"; continue; }; \
+	  test -x $$venv/bin/python || $$python -m venv $$venv || exit 1; \
+	  sed -E 's/ *(--hash.*|\\)$$//; /^django==/d' requirements/dev.txt > $$venv/requirements.txt; \
+	  $$venv/bin/python -m pip install --quiet -r $$venv/requirements.txt "Django==$$django.*" || exit 1; \
+	  $$venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable . || exit 1; \
+	  echo "Python $${pair%:*}, Django $$django"; $$venv/bin/python -m pytest -q $(TESTS) || exit 1; \
+	done
 
 check: .venv/dev
 	$(BIN)/ruff check
