@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -15,10 +14,11 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as rest_framework_handler
 
+from ai_features import discretion
 from ai_features.exceptions import AICreditsError, InvalidRequest, PaystackError, SpendingCapReached
 from ai_features.rendering import json_response
 
-log = logging.getLogger(__name__)
+log = discretion.logger(__name__)
 
 # REST framework's codes are stable too, but not all say what they mean to a stranger.
 _CODES = {

@@ -36,12 +36,21 @@ def configuration(form: str, level: str) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"request_id": {"()": "app.logs.AddRequestId"}},
+        "filters": {
+            "request_id": {"()": "app.logs.AddRequestId"},
+            "without_values": {"()": "ai_features.discretion.WithoutValues"},
+        },
         "formatters": {
             "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
             "json": json_lines,
         },
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": form, "filters": ["request_id"]}},
+        "handlers": {
+            "console": {
+                "class": "logging.StreamHandler",
+                "formatter": form,
+                "filters": ["request_id", "without_values"],
+            },
+        },
         "root": {"handlers": ["console"], "level": level},
         # One line for each request to Paystack is ours to write; the client's own would repeat it, at DEBUG with its
         # headers. Each statement of the database, with its parameters, is nobody's business either.

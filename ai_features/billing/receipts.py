@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django_tasks import task
 
+from ai_features import discretion
 from ai_features.billing.packages import package_name
 from ai_features.conf import ai_credits
 from ai_features.models import Purchase, PurchaseStatus
 
-log = logging.getLogger(__name__)
+log = discretion.logger(__name__)
 
 
 def send_later(reference: str, status: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from django.utils import timezone
 from django_tasks import default_task_backend, task
 
+from ai_features import discretion
 from ai_features.billing import disputes, refunds, review_items
 from ai_features.billing.settlement import check, record_and_settle, settle
 from ai_features.exceptions import PaystackBadResponse, PurchaseNotFound, RefundNotFound, WebhookRefused
@@ -18,7 +18,7 @@ from ai_features.models import DisputeStatus, EventStatus, Purchase, SettledBy, 
 from ai_features.paystack import PaystackDispute, PaystackService, Transaction
 from ai_features.paystack.reversals import reference_in_event
 
-log = logging.getLogger(__name__)
+log = discretion.logger(__name__)
 
 MAX_ATTEMPTS = 8
 FIRST_RETRY_SECONDS = 30
@@ -54,8 +54,7 @@ def process(event: WebhookEvent) -> WebhookEvent:
     # and the retry is ours.
     except Exception as error:
         log.exception("webhook event %s (%s) failed", event.pk, event.reference, extra=_about(event))
-        event.status, event.outcome, event.error = EventStatus.FAILED, "error", f"{type(error).__name__}: {error}"
-        _retry_later(event)
+        _fail(event, error)
     event.attempts += 1
     event.processed_at = timezone.now()
     event.save(update_fields=["status", "outcome", "error", "attempts", "processed_at"])
@@ -84,6 +83,15 @@ def process_webhook_event(event_id: int) -> str:
 
 def _about(event: WebhookEvent) -> dict[str, Any]:
     return {"reference": event.reference, "event": event.event}
+
+
+def _fail(event: WebhookEvent, error: Exception) -> None:
+    event.status, event.outcome, event.error = (
+        EventStatus.FAILED,
+        "error",
+        f"{type(error).__name__}: {discretion.without_values(error)}",
+    )
+    _retry_later(event)
 
 
 def _retry_later(event: WebhookEvent) -> None:

@@ -7,7 +7,6 @@ what was due is due still, and the next pass goes on.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -15,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 from django_tasks import default_task_backend, task
 
+from ai_features import discretion
 from ai_features.billing import refunds, review_items
 from ai_features.billing.accounts import close_days
 from ai_features.billing.reconcile import checking, findings, jobs, listing
@@ -28,7 +28,7 @@ from ai_features.conf import ai_credits
 from ai_features.exceptions import PaystackError, PaystackKeyRefused, PaystackUnavailable, RefundNotFound
 from ai_features.models import Job, Reconciliation
 
-log = logging.getLogger(__name__)
+log = discretion.logger(__name__)
 
 RECONCILE = "reconcile"
 LIST = "list"

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import time
 from argparse import ArgumentParser
 from datetime import datetime
@@ -11,13 +10,14 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError, close_old_connections
 from django.utils import timezone
 
+from ai_features import discretion
 from ai_features.billing.reconcile import Report, Watch, Window, run_pass, tend
 from ai_features.billing.reconcile.findings import Found
 from ai_features.exceptions import PaystackRateLimited, PaystackUnavailable
 from ai_features.management.moments import moment
 from ai_features.management.progress import ProgressBar
 
-log = logging.getLogger(__name__)
+log = discretion.logger(__name__)
 
 WAITS_FOR_ANOTHER_SECONDS = 120
 TRIES = 5
