@@ -4,8 +4,11 @@ import re
 import uuid
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
+from django.core.exceptions import BadRequest
 from django.core.signals import request_finished
+from django.db import DataError
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 
@@ -41,6 +44,20 @@ class RequestId:
 @receiver(request_finished, dispatch_uid="app.middleware.RequestId")
 def _forget_request_id(sender: object, **_: Any) -> None:
     request_id.set("")
+
+
+class NulRefused:
+    """Django's own admin gives what an address says to the database untried, and text in PostgreSQL holds no NUL."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        if isinstance(exception, DataError) and "\0" in unquote(request.get_full_path()):
+            raise BadRequest("The address has a NUL in it.") from exception
 
 
 class BrowserHeaders:

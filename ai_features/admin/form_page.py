@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
 from ai_features.exceptions import AICreditsError
+from ai_features.models import Wallet
 
 Pairs = Sequence[tuple[str, Any]]
+Row = TypeVar("Row", bound=Model)
+
+
+class _UserSelect(AutocompleteSelect):
+    """Django's own looks up whatever the address or the form says, and breaks on what can be no user's key."""
+
+    def optgroups(self, name: str, value: Sequence[str], attrs: dict[str, Any] | None = None) -> Any:
+        return super().optgroups(name, [one for one in value if self._is_key(one)], attrs)
+
+    def _is_key(self, value: str) -> bool:
+        try:
+            self.field.remote_field.model._meta.pk.to_python(value)
+        except ValidationError:
+            return False
+        return True
+
+
+def search_users(field: forms.Field) -> None:
+    """Have a form's choice of a user searched for, as the admin's own forms have."""
+    field.widget = _UserSelect(Wallet._meta.get_field("user"), admin.site)
+    field.widget.choices = field.choices  # type: ignore[attr-defined]
 
 
 def form_page(
@@ -42,6 +66,12 @@ def form_page(
     if row is not None:
         context |= {"row": row, "row_address": row_address(model_admin, row)}
     return render(request, "admin/ai_features/form_page.html", context)
+
+
+def row_or_404(model: type[Row], object_id: str) -> Row:
+    """A number of thousands of digits is more than Python reads."""
+    is_key = object_id.isdecimal() and len(object_id) < len(str(2**64))
+    return get_object_or_404(model, pk=object_id if is_key else 0)
 
 
 def list_address(model_admin: admin.ModelAdmin[Any]) -> str:

@@ -10,7 +10,6 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.crypto import get_random_string
 from django.utils.decorators import method_decorator
@@ -20,7 +19,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ai_features.admin.form_page import form_page, in_words, row_address
+from ai_features.admin.form_page import form_page, in_words, row_address, row_or_404
 from ai_features.admin.showing import ReadOnlyAdmin, amount_of, credits_of
 from ai_features.billing import AIBillingService, story
 from ai_features.exceptions import AICreditsError
@@ -148,7 +147,7 @@ class PurchaseAdmin(ReadOnlyAdmin):
         """Send a payment back, whole or in part, with a reason."""
         if not self.has_refund_permission(request):
             raise PermissionDenied
-        purchase = get_object_or_404(Purchase, pk=object_id if object_id.isdecimal() else 0)
+        purchase = row_or_404(Purchase, object_id)
         rest = AIBillingService.refundable(purchase)
         form = RefundForm(request.POST or None, initial={"amount": rest, "seen": rest, "key": get_random_string(32)})
         if form.is_valid() and self._refund(request, purchase, form):

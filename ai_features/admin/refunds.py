@@ -8,13 +8,12 @@ from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ai_features.admin.form_page import form_page, in_words, row_address
+from ai_features.admin.form_page import form_page, in_words, row_address, row_or_404
 from ai_features.admin.showing import ReadOnlyAdmin, amount_of, credits_of
 from ai_features.billing import AIBillingService
 from ai_features.exceptions import AICreditsError
@@ -86,7 +85,7 @@ class RefundAdmin(ReadOnlyAdmin):
         """Paystack could not send the money back the way it came: send it to the payer's account."""
         if not self.has_refund_permission(request):
             raise PermissionDenied
-        refund = get_object_or_404(Refund, pk=object_id if object_id.isdecimal() else 0)
+        refund = row_or_404(Refund, object_id)
         banks, problem = _banks(refund.currency)
         form = AccountForm(request.POST or None, banks=banks)
         if form.is_valid() and self._retry(request, refund, form):

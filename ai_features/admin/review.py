@@ -5,22 +5,20 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ai_features.admin.form_page import form_page, in_words, list_address
+from ai_features.admin.form_page import form_page, in_words, list_address, row_or_404, search_users
 from ai_features.admin.showing import ReadOnlyAdmin, amount_of
 from ai_features.billing import AIBillingService
 from ai_features.exceptions import AICreditsError
-from ai_features.models import ReviewItem, ReviewKind, ReviewStatus, Wallet
+from ai_features.models import ReviewItem, ReviewKind, ReviewStatus
 from ai_features.money import to_credits
 
 ACCEPT, REFUND, DISMISS = "_accept", "_refund", "_dismiss"
@@ -47,8 +45,7 @@ class StrayForm(DecisionForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["user"].widget = AutocompleteSelect(Wallet._meta.get_field("user"), admin.site)
-        self.fields["user"].widget.choices = self.fields["user"].choices  # type: ignore[attr-defined]
+        search_users(self.fields["user"])
 
 
 @admin.register(ReviewItem)
@@ -82,7 +79,7 @@ class ReviewItemAdmin(ReadOnlyAdmin):
         """Accept, refund or dismiss, with a note."""
         if not self.has_decide_permission(request):
             raise PermissionDenied
-        item = get_object_or_404(ReviewItem, pk=object_id if object_id.isdecimal() else 0)
+        item = row_or_404(ReviewItem, object_id)
         form = (DecisionForm if item.purchase_id else StrayForm)(request.POST or None)
         if form.is_valid() and self._decide(request, item, form):
             return HttpResponseRedirect(list_address(self))

@@ -6,9 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.auth import get_user_model
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from ai_features.money import to_credits, to_major
 
@@ -36,6 +37,13 @@ def amount_of(field: str, description: Any) -> Any:
     return column
 
 
+def _is_filter(name: str, value: str) -> bool:
+    """Whether a database and a calendar know such a value; Django asks them untried."""
+    if name.endswith("__year"):
+        return value.isdecimal() and len(value) <= len("2026") and int(value) > 0
+    return "\0" not in value
+
+
 class ReadOnlyAdmin(admin.ModelAdmin[Any]):
     """Law 5 and its neighbours: looked at, never edited. `tools` are links on a row's page: what else may be done."""
 
@@ -46,6 +54,12 @@ class ReadOnlyAdmin(admin.ModelAdmin[Any]):
     def tools(self, request: HttpRequest, row: Any) -> list[tuple[str, str]]:
         """Labels and addresses."""
         return []
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if not all(_is_filter(name, str(value)) for name, value in request.GET.items()):
+            # As Django answers what it does recognise as unusable.
+            return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
+        return super().changelist_view(request, extra_context)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

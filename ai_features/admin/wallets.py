@@ -5,7 +5,6 @@ from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
@@ -16,7 +15,7 @@ from django.utils.crypto import get_random_string
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ai_features.admin.form_page import form_page
+from ai_features.admin.form_page import form_page, in_words, search_users
 from ai_features.admin.showing import USER_SEARCH, ReadOnlyAdmin, credits_of
 from ai_features.billing import AIBillingService
 from ai_features.exceptions import AICreditsError, ApprovalRequired
@@ -42,9 +41,7 @@ class GrantForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        user_field = Wallet._meta.get_field("user")
-        self.fields["user"].widget = AutocompleteSelect(user_field, admin.site)
-        self.fields["user"].widget.choices = self.fields["user"].choices  # type: ignore[attr-defined]
+        search_users(self.fields["user"])
 
 
 class LotInline(admin.TabularInline[Lot, Wallet]):
@@ -126,7 +123,7 @@ class WalletAdmin(ReadOnlyAdmin):
                 granted = AIBillingService.request_grant(user, given["credits"], requested_by=staff, **about).credits
                 text = _("%(credits)s credits for %(user)s wait for another member of staff to approve them.")
         except AICreditsError as error:
-            form.add_error(None, error.message)
+            form.add_error(None, in_words(error))
             return False
         text %= {"credits": to_credits(granted), "user": user}
         self.log_change(request, AIBillingService.wallet(user), f"{text} {given['reason']}")

@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from ai_features import checks
 from ai_features.billing import AIBillingService, notices
-from ai_features.models import Package, Purchase, Wallet
+from ai_features.models import LedgerEntry, Package, Purchase, Wallet
 from paystack_sandbox import PaystackSandbox
 from tests.ai_features.api.test_webhook import deliver
 from tests.paystack_facts import charge_success
@@ -64,6 +64,34 @@ def test_next_leads_nowhere_else(buyer: User, page: str, target: str) -> None:
 def test_foreign_host_header_is_refused(db: None, host: str) -> None:
     assert Client(HTTP_HOST=host).get("/credits/").status_code == 400
     assert Client(HTTP_HOST=host, HTTP_AUTHORIZATION="Token x").get("/ai/api/credits/balance/").status_code == 400
+
+
+@pytest.mark.parametrize("number", ["9" * 4400, "9" * 30, "-1", "x", "%00"])
+@pytest.mark.parametrize("page", ["purchase/{}/refund/", "refund/{}/retry/", "reviewitem/{}/decide/"])
+def test_impossible_row_number_is_a_404(admin_client: Client, page: str, number: str) -> None:
+    assert admin_client.get(f"/admin/ai_features/{page.format(number)}").status_code == 404
+
+
+@pytest.mark.parametrize("query", ["status__exact=%00", "created_at__year=99999", "created_at__year=0"])
+@pytest.mark.parametrize("model", ["purchase", "ledgerentry", "webhookevent", "wallet", "refund", "reviewitem"])
+def test_filter_that_no_database_knows_is_no_500(admin_client: Client, model: str, query: str) -> None:
+    assert admin_client.get(f"/admin/ai_features/{model}/?{query}").status_code == 302
+
+
+@pytest.mark.parametrize("user", ["x", "\0", "9" * 4400])
+def test_grant_to_what_is_no_user_is_refused(admin_client: Client, user: str) -> None:
+    assert admin_client.get("/admin/ai_features/wallet/grant/", {"user": user}).status_code == 200
+    answer = admin_client.post("/admin/ai_features/wallet/grant/", {"user": user, "credits": 1, "reason": "x"})
+    assert answer.status_code == 200
+    assert "errorlist" in answer.content.decode()
+    assert not LedgerEntry.objects.exists()
+
+
+def test_line_break_in_a_reason_is_refused_in_words(admin_client: Client, buyer: User) -> None:
+    form = {"user": buyer.pk, "credits": 1, "reason": "two\nlines", "key": "k"}
+    page = admin_client.post("/admin/ai_features/wallet/grant/", form).content.decode()
+    assert "printable" in page
+    assert not LedgerEntry.objects.exists()
 
 
 def test_line_break_in_a_query_makes_no_header(db: None) -> None:
