@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -13,15 +12,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.crypto import get_random_string
 from django.utils.decorators import method_decorator
-from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ai_features.admin.form_page import form_page, in_words, row_address, row_or_404
 from ai_features.admin.showing import ReadOnlyAdmin, amount_of, credits_of
-from ai_features.billing import AIBillingService, story
+from ai_features.admin.telling import story_of
+from ai_features.billing import AIBillingService
 from ai_features.exceptions import AICreditsError
 from ai_features.models import Dispute, Purchase, Refund
 from ai_features.money import to_credits, to_major
@@ -119,13 +117,7 @@ class PurchaseAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("story"))
     def story(self, purchase: Purchase) -> SafeString:
-        """As `manage.py paystack_status` tells it, without asking Paystack."""
-        told = story.tell(purchase.reference)
-        steps = format_html_join(
-            "", "<tr><td>{}</td><td>{}</td></tr>", [(_moment(step.at), step.what) for step in told.steps]
-        )
-        advice = format_html_join("", "<li>{}</li>", [(step,) for step in told.next_steps])
-        return format_html("<table>{}</table><p>{}</p><ul>{}</ul>", steps, _("What to do next:"), advice)
+        return story_of(purchase.reference)
 
     def get_urls(self) -> list[URLPattern]:
         refund = path(
@@ -192,7 +184,3 @@ def _facts(purchase: Purchase, rest: Decimal) -> list[tuple[str, Any]]:
         (_("Can be refunded"), f"{money} {rest}"),
         (_("Credits sold"), to_credits(purchase.total_credits)),
     ]
-
-
-def _moment(at: datetime) -> str:
-    return f"{localtime(at):%Y-%m-%d %H:%M:%S}"

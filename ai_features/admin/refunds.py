@@ -10,11 +10,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ai_features.admin.form_page import form_page, in_words, row_address, row_or_404
 from ai_features.admin.showing import ReadOnlyAdmin, amount_of, credits_of
+from ai_features.admin.telling import story_of
 from ai_features.billing import AIBillingService
 from ai_features.exceptions import AICreditsError
 from ai_features.models import Refund, RefundStatus
@@ -46,6 +48,7 @@ class RefundAdmin(ReadOnlyAdmin):
     forgiven = credits_of("credits_forgiven", gettext_lazy("forgiven"))
     expired = credits_of("credits_expired", gettext_lazy("had expired"))
     fieldsets = (
+        (gettext_lazy("Story"), {"fields": ("story",)}),
         (None, {"fields": ("reference", "purchase", "status", "amount", "reason", "problem", "requested_by")}),
         (
             gettext_lazy("At Paystack"),
@@ -56,6 +59,10 @@ class RefundAdmin(ReadOnlyAdmin):
             {"fields": ("credits_shown", "taken", "from_others", "owed", "forgiven", "expired", "taken_at")},
         ),
     )
+
+    @admin.display(description=gettext_lazy("story"))
+    def story(self, refund: Refund) -> SafeString:
+        return story_of(refund.reference)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.retry_view)

@@ -11,11 +11,13 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ai_features.admin.form_page import form_page, in_words, list_address, row_or_404, search_users
 from ai_features.admin.showing import ReadOnlyAdmin, amount_of
+from ai_features.admin.telling import story_of
 from ai_features.billing import AIBillingService
 from ai_features.exceptions import AICreditsError
 from ai_features.models import ReviewItem, ReviewKind, ReviewStatus
@@ -56,10 +58,15 @@ class ReviewItemAdmin(ReadOnlyAdmin):
     search_fields = ("reference", "paystack_id", "payer_email", "note")
     amount = amount_of("amount_minor", gettext_lazy("amount paid"))
     fieldsets = (
+        (gettext_lazy("Story"), {"fields": ("story",)}),
         (None, {"fields": ("reference", "purchase", "kind", "explanation", "source", "opened_at")}),
         (gettext_lazy("Paystack says"), {"fields": ("amount", "mode", "paystack_id", "payer_email")}),
         (gettext_lazy("Decision"), {"fields": ("status", "note", "decided_by", "decided_at")}),
     )
+
+    @admin.display(description=gettext_lazy("story"))
+    def story(self, item: ReviewItem) -> SafeString:
+        return story_of(item.reference)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.decide_view)
