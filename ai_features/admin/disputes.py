@@ -72,4 +72,5 @@ class DisputeAdmin(ReadOnlyAdmin):
             except (AICreditsError, ImproperlyConfigured) as error:
                 self.message_user(request, f"{dispute}: {in_words(error)}", messages.ERROR)
             else:
+                self.log_change(request, dispute, f"Read again at Paystack: {now.get_status_display()}")
                 self.message_user(request, f"{dispute}: {now.get_status_display()}", messages.SUCCESS)

@@ -17,7 +17,13 @@ def why_field() -> forms.CharField:
 
 
 class WithReason:
-    """An admin whose history says why, and each value before and after. Its form has the field `why`."""
+    """An admin whose history says why, and each value before and after. Its form has the field `why`.
+
+    Nothing is deleted, which would say no why and take the history's object away: it is made inactive.
+    """
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
     def construct_change_message(
         self, request: HttpRequest, form: forms.BaseForm, formsets: Any, add: bool = False

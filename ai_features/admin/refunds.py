@@ -27,6 +27,11 @@ class AccountForm(forms.Form):
 
     bank_id = forms.ChoiceField(label=gettext_lazy("Bank"))
     account_number = forms.RegexField(r"^\d{5,20}\Z", label=gettext_lazy("Account number"))
+    reason = forms.CharField(
+        label=gettext_lazy("Why"),
+        max_length=200,
+        help_text=gettext_lazy("Who gave this account, and how; kept in the history."),
+    )
 
     def __init__(self, *args: Any, banks: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -85,6 +90,8 @@ class RefundAdmin(ReadOnlyAdmin):
                 self.message_user(request, f"{reference}: {in_words(error)}", messages.ERROR)
                 continue
             text = ", ".join(str(refund.get_status_display()) for refund in changed) or _("nothing new")
+            for refund in changed:
+                self.log_change(request, refund, f"Read again at Paystack: {refund.get_status_display()}")
             self.message_user(request, f"{reference}: {text}", messages.SUCCESS)
 
     @method_decorator(transaction.non_atomic_requests)
@@ -109,10 +116,13 @@ class RefundAdmin(ReadOnlyAdmin):
 
     def _retry(self, request: HttpRequest, refund: Refund, form: AccountForm) -> bool:
         try:
-            AIBillingService.retry_refund(refund, **form.cleaned_data)
+            given = {name: form.cleaned_data[name] for name in ("account_number", "bank_id")}
+            AIBillingService.retry_refund(refund, **given)
         except (AICreditsError, ImproperlyConfigured) as error:
             form.add_error(None, in_words(error))
             return False
+        # Not to which account: that is the payer's, and Paystack keeps it.
+        self.log_change(request, refund, f"Sent to the payer's account: {form.cleaned_data['reason']}")
         self.message_user(request, _("The refund is on its way again."), messages.SUCCESS)
         return True
 

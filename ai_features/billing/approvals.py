@@ -42,12 +42,12 @@ def request_grant(
     amount = checked(credits_, reason, expires_at)
     if not reason:
         raise InvalidRequest(fields={"reason": ["Say why."]})
-    about = {"credits": amount, "reason": reason, "requested_by_id": by.pk}
+    about = {"credits": amount, "reason": reason, "expires_at": expires_at, "requested_by_id": by.pk}
     if (earlier := _earlier(wallet_id, key, about)) is not None:
         return earlier
     try:
         with transaction.atomic():
-            return GrantRequest.objects.create(wallet_id=wallet_id, key=key, expires_at=expires_at, **about)
+            return GrantRequest.objects.create(wallet_id=wallet_id, key=key, **about)
     # The same click twice at once: the other was first.
     except IntegrityError:
         if (earlier := _earlier(wallet_id, key, about)) is None:
@@ -62,7 +62,7 @@ def approve(request_id: int, *, by: AbstractBaseUser, note: str = "") -> LedgerE
         asked = _open_one(request_id, by)
         if asked.expires_at is not None and asked.expires_at <= account.now:
             raise InvalidRequest(fields={"expires_at": ["It has passed meanwhile. Refuse this, and request anew."]})
-        kept = as_request(asked.credits)
+        kept = as_request(asked.credits, asked.reason, asked.expires_at)
         if account.earlier_answer(asked.key, kept) is not None:
             raise GrantDecided(
                 "This very grant was made meanwhile, with the same key.", status="granted", decided_by=""
@@ -102,8 +102,8 @@ def _earlier(wallet_id: int, key: str | None, about: dict[str, Any]) -> GrantReq
     return earlier
 
 
-def _in_words(about: dict[str, Any]) -> dict[str, str]:
-    return {**as_request(about["credits"]), "reason": about["reason"]}
+def _in_words(about: dict[str, Any]) -> dict[str, str | None]:
+    return as_request(about["credits"], about["reason"], about["expires_at"])
 
 
 def _wallet_id(request_id: int, note: str) -> int:

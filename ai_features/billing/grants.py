@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -13,7 +14,7 @@ from ai_features.billing.pricing import Credits
 from ai_features.billing.requests import checked_key, is_plain_text
 from ai_features.conf import ai_credits
 from ai_features.exceptions import ApprovalRequired, InvalidRequest
-from ai_features.models import EntryKind, LedgerEntry, LotSource
+from ai_features.models import EntryKind, GrantRequest, IdempotencyKey, LedgerEntry, LotSource
 from ai_features.money import to_credits, to_micro
 
 REASON_LONGEST = 200
@@ -32,7 +33,7 @@ def grant(
     """See `AIBillingService.grant`."""
     checked_key(key)
     amount = checked(credits_, reason, expires_at)
-    request = as_request(amount)
+    request = as_request(amount, reason, expires_at)
     new_lot = NewLot(EntryKind.GRANT, LotSource.GRANTED, amount, expires_at, reason=reason, actor=actor)
     with open_account(wallet_id) as account:
         answer = account.earlier_answer(key, request)
@@ -57,9 +58,38 @@ def checked(credits_: Credits, reason: str, expires_at: datetime | None) -> int:
     return to_micro(credits_)
 
 
-def as_request(amount: int) -> dict[str, str]:
-    """What an idempotency key stands for."""
-    return {"operation": "grant", "credits": format(to_credits(amount), "f")}
+def as_request(amount: int, reason: str, expires_at: datetime | None) -> dict[str, str | None]:
+    """What an idempotency key stands for; the same moment in another time zone is the same expiry."""
+    return {
+        "operation": "grant",
+        "credits": format(to_credits(amount), "f"),
+        "reason": reason,
+        "expires_at": None if expires_at is None else expires_at.astimezone(UTC).isoformat(),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """When credits were granted or asked for, and until when."""
+
+    since: datetime
+    until: datetime
+
+
+def earlier_life(wallet_id: int, key: str) -> Life | None:
+    """Of the grant that this key stands for; None for one that never expires, and where there is none."""
+    asked = GrantRequest.objects.filter(wallet_id=wallet_id, key=key).first()
+    if asked is not None:
+        return _life(asked.requested_at, asked.expires_at)
+    first = IdempotencyKey.objects.filter(wallet_id=wallet_id, key=key, request__operation="grant").first()
+    if first is None:
+        return None
+    entry = LedgerEntry.objects.select_related("lot").get(pk=first.answer["ids"][0])
+    return _life(entry.created_at, None if entry.lot is None else entry.lot.expires_at)
+
+
+def _life(since: datetime, until: datetime | None) -> Life | None:
+    return None if until is None else Life(since, until)
 
 
 def require_no_approval(amount: int, *, wallet_id: int | None = None, actor: AbstractBaseUser | None = None) -> None:

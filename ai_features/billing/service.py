@@ -82,7 +82,7 @@ class AIBillingService:
 
         Safe to repeat with the same `idempotency_key`. Raises CreditsOutOfRange, InvalidRequest for an expiry that
         has passed, ApprovalRequired where `granted_by` may not grant so much alone, and IdempotencyConflict where the
-        key stands for another request.
+        key stands for another request: other credits, another reason or expiry.
         """
         return grants.grant(
             wallet_id_of(owner), credits, reason=reason, expires_at=expires_at, key=idempotency_key, actor=granted_by

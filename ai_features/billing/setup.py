@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet, Sum
 
-from ai_features.billing.grants import grant
+from ai_features.billing.grants import grant, require_no_approval
 from ai_features.billing.pricing import Credits
 from ai_features.billing.wallets import Owner, wallet_id_of
 from ai_features.exceptions import InvalidRequest
@@ -53,9 +54,11 @@ def set_price(code: str, per_call: Credits) -> FeaturePrice:
     return price
 
 
-def grant_once(owner: Owner, credits_: Credits) -> LedgerEntry:
-    """Credits to try it out with. Raises as `grant`; IdempotencyConflict where the owner had another number before."""
-    return grant(wallet_id_of(owner), credits_, reason="Test", expires_at=None, key=GRANT_KEY, actor=None)
+def grant_once(owner: Owner, credits_: Credits, *, granted_by: AbstractBaseUser | None = None) -> LedgerEntry:
+    """Credits to try it out with. Raises as `grant`, and ApprovalRequired where they are more than one may grant alone,
+    named or not; IdempotencyConflict where the owner had another number before."""
+    require_no_approval(to_micro(credits_))
+    return grant(wallet_id_of(owner), credits_, reason="Test", expires_at=None, key=GRANT_KEY, actor=granted_by)
 
 
 def totals() -> Totals:

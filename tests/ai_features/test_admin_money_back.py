@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
@@ -160,7 +161,11 @@ def test_staff_sends_a_refund_to_the_payers_account(staff: Client, buyer: User, 
     address = f"/admin/ai_features/refund/{asked.pk}/retry/"
     bank = staff.get(address).context["form"].fields["bank_id"].choices[0][0]
     assert staff.post(address, {"bank_id": bank, "account_number": "x"}).status_code == 200
-    assert staff.post(address, {"bank_id": bank, "account_number": "0123456789"}).status_code == 302
+    account = {"bank_id": bank, "account_number": "0123456789"}
+    assert staff.post(address, account).status_code == 200
+    assert staff.post(address, {**account, "reason": "Ama, by phone"}).status_code == 302
+    kept = LogEntry.objects.get(object_id=str(asked.pk))
+    assert (str(kept.user), kept.change_message) == ("boss", "Sent to the payer's account: Ama, by phone")
     asked.refresh_from_db()
     assert asked.status == "processing"
 
@@ -218,3 +223,17 @@ def test_refused_refund_of_a_stray_payment_leaves_it_open(staff: Client, stray: 
     assert decide(staff, stray, "_refund").status_code == 200
     assert ReviewItem.objects.get().status == "open"
     assert WebhookEvent.objects.get().outcome == "unknown_reference"
+
+
+def test_reading_again_keeps_who_did_it(staff: Client, bought: Purchase, sandbox: PaystackSandbox) -> None:
+    deliver("charge.dispute.create", raise_dispute(sandbox, bought))
+    dispute = Dispute.objects.get()
+    staff.post("/admin/ai_features/dispute/", {"action": "read_again", "_selected_action": [dispute.pk]})
+    kept = LogEntry.objects.get(object_id=str(dispute.pk))
+    assert (str(kept.user), kept.change_message) == ("boss", "Read again at Paystack: open")
+
+
+@pytest.mark.parametrize("model", ["package", "featureprice"])
+def test_what_is_for_sale_is_made_inactive_and_not_deleted(staff: Client, model: str) -> None:
+    assert staff.get(f"/admin/ai_features/{model}/1/delete/").status_code in (302, 403)
+    assert "delete_selected" not in page(staff, f"{model}/")

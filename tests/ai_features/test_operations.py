@@ -147,6 +147,15 @@ def test_granted_credits_expire_in_so_many_days(run, buyer: User, clock) -> None
     assert Wallet.objects.get().next_expiry_at == timezone.now() + timedelta(days=30)
 
 
+def test_grant_repeated_with_its_key_keeps_its_first_expiry(run, buyer: User, clock) -> None:
+    given = {"reason": "promotion", "key": "ticket-4711"}
+    first = run("grant_credits", "ama", "5", expires_in=30, **given)
+    clock.shift(timedelta(days=2))
+    assert run("grant_credits", "ama", "5", expires_in=30, **given) == first
+    with pytest.raises(CommandError):
+        run("grant_credits", "ama", "5", expires_in=31, **given)
+
+
 def test_team_gets_its_wallet_with_its_first_grant(run, db: None) -> None:
     run("grant_credits", "research", "5", reason="trial", team=True)
     assert run("grant_credits", "research", "5", reason="trial").endswith("Balance: 10.0.")

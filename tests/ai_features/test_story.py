@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client
@@ -32,6 +33,16 @@ def status(capsys):
 @pytest.fixture
 def bought(buyer: User, sandbox: PaystackSandbox) -> Purchase:
     return AIBillingService.purchase_credits(buyer, "value")
+
+
+def test_settling_by_hand_keeps_who_and_why_once(bought: Purchase, sandbox: PaystackSandbox, status) -> None:
+    User.objects.create_user("esi", "esi@example.com", "esi", is_staff=True)
+    sandbox.pay(bought.reference, channel="card", card=CARD)
+    for _ in range(2):
+        status(bought.reference, "--settle", "--by", "esi", "--reason", "Ticket 4711")
+    kept = LogEntry.objects.get()
+    assert (kept.user.get_username(), kept.get_edited_object()) == ("esi", bought)
+    assert kept.change_message == "Paystack was asked: pending → completed, on the command line: Ticket 4711"
 
 
 def what_happened(printed: str) -> list[str]:

@@ -1,21 +1,23 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from ai_features.billing import AIBillingService
-from ai_features.billing.grants import require_no_approval
+from ai_features.billing import AIBillingService, grants
 from ai_features.billing.rehearsal import rehearsal
-from ai_features.billing.wallets import Owner
+from ai_features.billing.wallets import Owner, wallet_id_of
 from ai_features.exceptions import AICreditsError, ApprovalRequired
+from ai_features.management.operators import Operator
 from ai_features.management.owners import member_of_staff, owner_called
 from ai_features.management.refusals import in_words
 from ai_features.money import to_credits, to_micro
+
+A_MOMENT = timedelta(hours=1)
+"""What a grant may have waited for its wallet; lives are whole days."""
 
 
 class Command(BaseCommand):
@@ -41,20 +43,30 @@ class Command(BaseCommand):
             raise CommandError("--expires-in is a number of days from 1 to 36500.")
         given = {
             "reason": options["reason"],
-            "expires_at": None if days is None else timezone.now() + timedelta(days=days),
             "idempotency_key": options["key"],
         }
         staff = None if options["by"] is None else member_of_staff(options["by"])
+        operator = Operator(staff, options["reason"])
         try:
             with rehearsal(options["dry_run"]):
-                said = _grant(owner, options["credits"], staff, given)
+                given["expires_at"] = None if days is None else _expiry(owner, timedelta(days=days), options["key"])
+                said = _grant(owner, options["credits"], operator, given)
         except AICreditsError as error:
             raise in_words(error) from error
         self.stdout.write(f"Would be {said[0].lower()}{said[1:]}" if options["dry_run"] else said)
 
 
-def _grant(owner: Owner, credits_: str, staff: AbstractBaseUser | None, given: dict[str, Any]) -> str:
+def _expiry(owner: Owner, life: timedelta, key: str | None) -> datetime:
+    """So long from now; a repeat with the same key and life means the moment that it meant the first time."""
+    before = None if key is None else grants.earlier_life(wallet_id_of(owner), key)
+    if before is not None and abs(before.until - before.since - life) < A_MOMENT:
+        return before.until
+    return timezone.now() + life
+
+
+def _grant(owner: Owner, credits_: str, operator: Operator, given: dict[str, Any]) -> str:
     """What was done, in words: granted, or requested where it takes a second person."""
+    staff = operator.staff
     if staff is None:
         _refuse_more_than_one_may(credits_)
     try:
@@ -63,16 +75,18 @@ def _grant(owner: Owner, credits_: str, staff: AbstractBaseUser | None, given: d
         if staff is None:
             raise
         asked = AIBillingService.request_grant(owner, credits_, requested_by=staff, **given)
+        operator.note(AIBillingService.wallet(owner), f"{to_credits(asked.credits):f} credits requested")
         return (
             f"Requested for {owner}: {to_credits(asked.credits):f} credits. Another member of staff has to approve it."
         )
+    operator.note(AIBillingService.wallet(owner), f"{to_credits(entry.amount):f} credits granted")
     balance = AIBillingService.balance(owner).balance
     return f"Granted to {owner}: {to_credits(entry.amount):f} credits. Balance: {balance:f}."
 
 
 def _refuse_more_than_one_may(credits_: str) -> None:
     try:
-        require_no_approval(to_micro(credits_))
+        grants.require_no_approval(to_micro(credits_))
     except ApprovalRequired as error:
         text = f"More than {error.values['limit']:f} credits need a second person: say who asks, with --by."
         raise CommandError(text) from error

@@ -12,6 +12,7 @@ from django.utils import timezone
 from ai_features.billing import settlement, story
 from ai_features.billing.story import Story
 from ai_features.exceptions import PaystackError, PurchaseNotFound
+from ai_features.management.operators import Operator, ask_who_and_why, operator_of
 from ai_features.models import Purchase, SettledBy
 
 
@@ -23,26 +24,30 @@ class Command(BaseCommand):
         parser.add_argument("--settle", action="store_true", help="Settle it first, if Paystack says that it is paid.")
         parser.add_argument("--offline", action="store_true", help="Don't ask Paystack.")
         parser.add_argument("--json", action="store_true", help="For programs.")
+        ask_who_and_why(parser)
 
     def handle(self, *args: Any, reference: str, settle: bool, offline: bool, **options: Any) -> None:
         if not reference.isprintable() or len(reference) > 100:
             raise CommandError("A reference has at most 100 printable characters.")
+        operator = operator_of(options)
         if settle:
-            _settle(reference)
+            _settle(reference, operator)
         told = story.tell(reference, ask_paystack=not offline)
         self.stdout.write(_as_json(told) if options["json"] else _as_text(told))
 
 
-def _settle(reference: str) -> None:
+def _settle(reference: str, operator: Operator) -> None:
     purchase = Purchase.objects.filter(reference=reference).first()
     if purchase is None:
         raise CommandError(PurchaseNotFound.default_message)
     try:
-        settlement.check(purchase, settled_by=SettledBy.STAFF)
+        settled = settlement.check(purchase, settled_by=SettledBy.STAFF)
     except PaystackError as error:
         raise CommandError(error.message) from error
     except ImproperlyConfigured as error:
         raise CommandError(str(error)) from error
+    if not purchase.is_decided:
+        operator.note(purchase, f"Paystack was asked: {purchase.status} → {settled.status}")
 
 
 def _as_text(told: Story) -> str:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
@@ -133,6 +134,8 @@ def test_request_with_a_key_twice_is_one(asked: GrantRequest, asker: User) -> No
     assert AIBillingService.request_grant(asked.wallet, 500, **again) == asked
     with pytest.raises(IdempotencyConflict):
         AIBillingService.request_grant(asked.wallet, 600, **again)
+    with pytest.raises(IdempotencyConflict):
+        AIBillingService.request_grant(asked.wallet, 500, expires_at=timezone.now() + timedelta(days=1), **again)
 
 
 def test_key_of_an_approved_request_is_that_grant(asked: GrantRequest, asker: User, second: User) -> None:
@@ -281,9 +284,20 @@ def test_command_above_the_limit_wants_to_know_who_asks(buyer, asker: User, caps
     assert not LedgerEntry.objects.exists()
 
 
+def test_command_repeated_with_its_key_asks_once_though_time_passes(buyer, asker: User, time_machine) -> None:
+    given = {"reason": "outage", "by": "esi", "key": "ticket-4711", "verbosity": 0}
+    call_command("grant_credits", "ama", "500", expires_in=90, **given)
+    time_machine.move_to(timezone.now() + timedelta(days=2))
+    call_command("grant_credits", "ama", "500", expires_in=90, **given)
+    assert GrantRequest.objects.count() == 1
+    with pytest.raises(CommandError):
+        call_command("grant_credits", "ama", "500", expires_in=91, **given)
+
+
 def test_command_keeps_who_granted(buyer, asker: User) -> None:
     call_command("grant_credits", "ama", "5", reason="goodwill", by="esi", verbosity=0)
     assert LedgerEntry.objects.get().actor == asker
+    assert LogEntry.objects.get().change_message == "5.0 credits granted, on the command line: goodwill"
 
 
 @pytest.mark.parametrize("name", ["ama", "nobody"])

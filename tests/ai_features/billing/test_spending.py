@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone
@@ -38,6 +39,18 @@ def test_spend_with_a_key_twice_is_one_spend(rich: Wallet) -> None:
     first, second = (AIBillingService.spend(rich, 3, idempotency_key="k") for _ in range(2))
     assert first == second
     assert AIBillingService.balance(rich).balance == 97
+
+
+def test_key_of_a_grant_stands_for_its_reason_and_expiry_too(rich: Wallet) -> None:
+    until = timezone.now() + timedelta(days=30)
+    given = {"reason": "promotion", "expires_at": until, "idempotency_key": "k"}
+    first = AIBillingService.grant(rich, 5, **given)
+    elsewhere = until.astimezone(ZoneInfo("Asia/Kolkata"))
+    assert AIBillingService.grant(rich, 5, **{**given, "expires_at": elsewhere}) == first
+    for change in ({"expires_at": None}, {"expires_at": until + timedelta(seconds=1)}, {"reason": "trial"}):
+        with pytest.raises(IdempotencyConflict):
+            AIBillingService.grant(rich, 5, **{**given, **change})
+    assert AIBillingService.balance(rich).balance == 105
 
 
 def test_key_of_another_request_is_a_conflict_that_shows_both(rich: Wallet) -> None:

@@ -154,7 +154,12 @@ class WalletModel:
     def grant(self, amount: int, expires_at: datetime | None, key: str | None) -> Any:
         return self.once(
             key,
-            {"operation": "grant", "credits": text_of(amount)},
+            {
+                "operation": "grant",
+                "credits": text_of(amount),
+                "reason": "trial",
+                "expires_at": expires_at and expires_at.isoformat(),
+            },
             lambda: self._add([("grant", "granted", amount)], expires_at)[0],
         )
 
