@@ -1,8 +1,9 @@
 """Sent after the commit, to every receiver even if one fails (`send_robust`).
 
-Those of payments have the argument `purchase`. Those of wallets have `wallet` and `notice`, at most one of a kind a
-day: `credits_low` with `available` (credits) and `days_left` (at the pace of the last seven days; None: no pace),
-`credits_depleted`, and `credits_expiring` with `credits` and `expires_at`.
+Those of payments have the argument `purchase`, and one that failed or was abandoned may still be completed. Those of
+wallets have `wallet` and `notice`, at most one of a kind a day: `credits_low` with `available` (credits) and
+`days_left` (at the pace of the last seven days; None: no pace), `credits_depleted`, and `credits_expiring` with
+`credits` and `expires_at`.
 
 Money that goes back: `purchase_refunded` (with `purchase` and `refund`) when Paystack says it is done, `refund_failed`
 and `refund_needs_attention` (with `refund`), `dispute_opened` and `dispute_resolved` (with `dispute`).
@@ -15,6 +16,7 @@ from django.dispatch import Signal
 
 purchase_completed = Signal()
 purchase_failed = Signal()
+purchase_abandoned = Signal()
 payment_needs_review = Signal()
 
 purchase_refunded = Signal()

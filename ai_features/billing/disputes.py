@@ -43,6 +43,14 @@ def follow(facts: PaystackDispute) -> Dispute:
     return dispute
 
 
+def purchase_of(facts: PaystackDispute) -> Purchase:
+    """Raises PurchaseNotFound."""
+    purchase = Purchase.objects.filter(reference=facts.reference or _reference_of(facts)).first()
+    if purchase is None:
+        raise PurchaseNotFound
+    return purchase
+
+
 def _reference_of(facts: PaystackDispute) -> str:
     found = Purchase.objects.filter(paystack_id=str(facts.transaction_id)).values_list("reference", flat=True).first()
     if found is None:
@@ -91,7 +99,10 @@ def _end(dispute: Dispute, facts: PaystackDispute) -> None:
 
 def _announce(dispute: Dispute, *, is_new: bool) -> None:
     reference = dispute.purchase.reference
-    log.info("dispute %s of %s is %s", dispute.paystack_id, reference, dispute.status, extra={"reference": reference})
+    # Of one that stays open each list tells again.
+    if is_new or not dispute.is_open:
+        about = {"reference": reference}
+        log.info("dispute %s of %s is %s", dispute.paystack_id, reference, dispute.status, extra=about)
     if not dispute.is_open:
         dispute_resolved.send_robust(Dispute, dispute=dispute)
     elif is_new:

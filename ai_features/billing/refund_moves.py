@@ -122,7 +122,8 @@ def count_refunded(purchase: Purchase) -> None:
 
 
 def _announce(refund: Refund, status: RefundStatus) -> None:
-    log.info("refund %s of %s is %s", refund.paystack_id or "(no id yet)", refund.reference, status)
+    about = {"reference": refund.reference, "status": status}
+    log.info("refund %s of %s is %s", refund.paystack_id or "(no id yet)", refund.reference, status, extra=about)
     match status:
         case RefundStatus.PROCESSED:
             purchase_refunded.send_robust(Refund, purchase=refund.purchase, refund=refund)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.utils import timezone
 
-from ai_features.billing import ledger, receipts, review_items
+from ai_features.billing import ledger, receipts, refund_list, review_items
 from ai_features.billing.answers import note_answer
 from ai_features.conf import ai_credits
 from ai_features.exceptions import PaystackError, PurchaseNotFound, TransactionNotFound
@@ -34,13 +34,14 @@ from ai_features.models import (
 )
 from ai_features.money import MAX_MICRO
 from ai_features.paystack import PaystackService, Transaction
-from ai_features.signals import purchase_completed, purchase_failed
+from ai_features.signals import purchase_abandoned, purchase_completed, purchase_failed
 
 log = logging.getLogger(__name__)
 
 _SIGNALS = {
     PurchaseStatus.COMPLETED: purchase_completed,
     PurchaseStatus.FAILED: purchase_failed,
+    PurchaseStatus.ABANDONED: purchase_abandoned,
 }
 
 _ON_SETTLING = (EntryKind.PURCHASE, EntryKind.BONUS, EntryKind.DEBT_PAYMENT)
@@ -85,9 +86,16 @@ def check(purchase: Purchase, *, settled_by: SettledBy = SettledBy.RETURN) -> Pu
 
 
 def ask(reference: str) -> Transaction | PaystackError:
-    """What Paystack says of a reference now. An error is an answer too; nothing here touches the database."""
+    """What Paystack says of a reference now, with the refunds of one whose money is going back: its status does not
+    tell a part from the whole. An error is an answer too; nothing here touches the database.
+    """
     try:
-        return PaystackService.verify_transaction(reference)
+        answer = PaystackService.verify_transaction(reference)
+        if not answer.was_reversed or answer.id is None:
+            return answer
+        listed = PaystackService.list_refunds(transaction_id=answer.id)
+        # Those of disputes come with their dispute.
+        return replace(answer, refunds=tuple(refund for refund in listed if refund.dispute_id is None))
     except PaystackError as error:
         return error
 
@@ -120,6 +128,8 @@ def settle(reference: str, facts: Transaction | None, *, settled_by: SettledBy) 
         if decision.status == PurchaseStatus.COMPLETED:
             complete(purchase, settled_by, timezone.now())
         purchase.save()
+        if facts is not None and decision.status == PurchaseStatus.COMPLETED and facts.refunds:
+            refund_list.apply_to(reference, purchase, facts.refunds, timezone.now())
         if decision.review is not None:
             review_items.open_item(
                 decision.review,
@@ -129,7 +139,7 @@ def settle(reference: str, facts: Transaction | None, *, settled_by: SettledBy) 
                 explanation=decision.reason,
                 source=settled_by,
             )
-        transaction.on_commit(lambda: _announce(purchase))
+        transaction.on_commit(lambda: _announce(purchase, decision.status))
     return purchase
 
 
@@ -197,7 +207,8 @@ def disagreement(purchase: Purchase, facts: Transaction) -> tuple[ReviewKind, st
     if facts.amount_minor != purchase.amount_minor and not fee_on_top:
         text = f"Paid {facts.amount_minor}, sold for {purchase.amount_minor} (in the subunit of {purchase.currency})."
         return ReviewKind.WRONG_AMOUNT, text
-    if facts.was_reversed:
+    # What Paystack lists as refunded is taken back again; of the rest nobody knows how much went back.
+    if facts.was_reversed and not facts.refunds:
         return ReviewKind.REVERSED, "Paid, but the money went back before credits were given."
     return None
 
@@ -208,10 +219,11 @@ def balance_after(purchase: Purchase) -> int:
     return last.balance_after
 
 
-def _announce(purchase: Purchase) -> None:
-    _log(purchase.reference, purchase.status, purchase.settled_by)
-    receipts.send_later(purchase.reference, purchase.status)
-    if signal := _SIGNALS.get(PurchaseStatus(purchase.status)):
+def _announce(purchase: Purchase, status: PurchaseStatus) -> None:
+    """`status` is the one it came to first: by now a part may have been refunded."""
+    _log(purchase.reference, status, purchase.settled_by)
+    receipts.send_later(purchase.reference, status)
+    if signal := _SIGNALS.get(status):
         signal.send_robust(Purchase, purchase=purchase)
 
 

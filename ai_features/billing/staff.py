@@ -7,15 +7,19 @@ from django.core.mail import send_mail
 from django.utils.translation import gettext as _
 from django_tasks import task
 
+from ai_features import discretion
 from ai_features.conf import ai_credits
 from ai_features.models import Dispute, Refund, ReviewItem
 from ai_features.money import to_major
+
+log = discretion.logger(__name__)
 
 
 def tell_of_dispute(dispute: Dispute) -> None:
     until = _("no date given") if dispute.due_at is None else f"{dispute.due_at:%Y-%m-%d %H:%M} UTC"
     about = {"reference": dispute.purchase.reference, "until": until}
     _tell(
+        dispute.purchase.reference,
         _("Dispute about %(reference)s: answer by %(until)s") % about,
         _(
             "The payer disputes this payment at the bank. Answer it in Paystack's dashboard; without an answer by then "
@@ -27,6 +31,7 @@ def tell_of_dispute(dispute: Dispute) -> None:
 def tell_of_refund(refund: Refund) -> None:
     about = {"reference": refund.reference, "amount": f"{refund.currency} {to_major(refund.amount_minor)}"}
     _tell(
+        refund.reference,
         _("The refund of %(amount)s for %(reference)s needs the payer's account") % about,
         _(
             "Paystack could not send the money back the way it came. Ask the payer for a bank account, and send the "
@@ -37,13 +42,18 @@ def tell_of_refund(refund: Refund) -> None:
 
 def tell_of_review(item: ReviewItem) -> None:
     about = {"reference": item.reference, "why": item.get_kind_display()}
-    _tell(_("Payment %(reference)s is to be reviewed: %(why)s") % about, item.explanation)
+    _tell(item.reference, _("Payment %(reference)s is to be reviewed: %(why)s") % about, item.explanation)
 
 
-def _tell(subject: str, text: str) -> None:
+def _tell(reference: str, subject: str, text: str) -> None:
     addresses = ai_credits().staff_emails
-    if addresses:
+    if not addresses:
+        return
+    try:
         send_to_staff.enqueue(list(addresses), f"{ai_credits().merchant_name}: {subject}", text)
+    # A queue may fail in ways of its own, and what the mail tells of is done.
+    except Exception:
+        log.exception("the mail to staff about %s could not be queued", reference, extra={"reference": reference})
 
 
 @task()

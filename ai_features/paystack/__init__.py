@@ -12,6 +12,7 @@ Imports no models and no database: it can be used without the rest of this packa
 """
 
 from ai_features.paystack.answers import Bank, InitializedTransaction, Transaction, TransactionPage
+from ai_features.paystack.connection import within
 from ai_features.paystack.payouts import PaidOut
 from ai_features.paystack.replies import RateLimit
 from ai_features.paystack.reversals import PaystackDispute, PaystackRefund
@@ -27,4 +28,5 @@ __all__ = [
     "RateLimit",
     "Transaction",
     "TransactionPage",
+    "within",
 ]

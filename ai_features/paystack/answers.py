@@ -12,10 +12,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from ai_features.exceptions import PaystackBadResponse
+
+if TYPE_CHECKING:
+    from ai_features.paystack.reversals import PaystackRefund
 
 Body = Mapping[str, Any]
 
@@ -73,6 +76,8 @@ class Transaction:
     authorization: Body = field(repr=False, hash=False)
     metadata: Body = field(repr=False, hash=False)
     raw: Body = field(repr=False, hash=False)
+    refunds: tuple[PaystackRefund, ...] = ()
+    """Where they were read with it; none of Paystack's answers about a transaction tells them."""
 
     @classmethod
     def from_payload(cls, data: object) -> Self:

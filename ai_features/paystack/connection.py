@@ -19,10 +19,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import random
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
@@ -48,6 +50,9 @@ FIRST_PAUSE_SECONDS = 0.2
 PAUSE_GROWTH = 3.0
 
 _DISTRIBUTION = "paystack-ai-credits"
+# Of all calls together; inherited by no thread.
+_all_end_at: ContextVar[float] = ContextVar("paystack_calls_end_at", default=math.inf)
+
 _NOTHING_WAS_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
@@ -83,6 +88,19 @@ class Call:
         return f"{path}?{urlencode(self.query)}" if self.query else path
 
 
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """All calls in the block together end within so many seconds; one that does not is a PaystackTimeout.
+
+    For who has to answer somebody else in the meantime. Holds for this thread.
+    """
+    token = _all_end_at.set(min(time.monotonic() + seconds, _all_end_at.get()))
+    try:
+        yield
+    finally:
+        _all_end_at.reset(token)
+
+
 class Connection:
     def __init__(
         self,
@@ -109,7 +127,9 @@ class Connection:
         """The envelope of the accepted call. Raises a PaystackError; takes at most the patience's total."""
         self._key.ensure_usable()
         started = time.monotonic()
-        ends_at = started + self._patience.total_seconds
+        ends_at = min(started + self._patience.total_seconds, _all_end_at.get())
+        if started >= ends_at:
+            raise PaystackTimeout(outcome_unknown=False)
         attempts, outcome = 0, "error"
         try:
             while True:

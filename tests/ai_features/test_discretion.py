@@ -10,6 +10,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from ai_features.billing import webhooks
+from ai_features.billing.reconcile.stumbles import Stumbles
 from ai_features.discretion import WithoutValues, without_values
 from ai_features.models import Purchase, Wallet, WebhookEvent
 from tests.ai_features.api.test_webhook import deliver
@@ -55,6 +56,14 @@ def test_failed_webhook_tells_of_no_row(refusing: Purchase, caplog: Any) -> None
     assert f"webhook event {event.pk}" in lines(caplog)
     assert "Traceback" in lines(caplog)
     assert EMAIL not in lines(caplog)
+
+
+def test_reconciliation_stumbles_without_telling_of_the_row(refusing: Purchase, caplog: Any) -> None:
+    stumbles = Stumbles()
+    with stumbles.over(refusing.reference):
+        complete(refusing)
+    assert stumbles.found[refusing.reference].startswith("IntegrityError: ")
+    assert EMAIL not in stumbles.found[refusing.reference] + lines(caplog)
 
 
 def test_errors_logged_by_anybody_lose_their_values_in_the_filter(refusing: Purchase) -> None:

@@ -16,6 +16,7 @@ from django.utils import timezone
 from ai_features.billing import settlement
 from ai_features.billing.answers import note_answer
 from ai_features.billing.reconcile.pace import Pace
+from ai_features.billing.reconcile.stumbles import Stumbles
 from ai_features.billing.rehearsal import rehearsal
 from ai_features.conf import ai_credits
 from ai_features.exceptions import (
@@ -74,6 +75,7 @@ def check_due(
     *,
     dry_run: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    stumbles: Stumbles | None = None,
 ) -> None:
     """Ask about everything that is due, a few at once, and settle each by its answer; `checked` is told.
 
@@ -82,6 +84,7 @@ def check_due(
     the database.
     """
     started, silent = timezone.now(), 0
+    stumbles = stumbles or Stumbles()
     total = due(started)
     with ThreadPoolExecutor(AT_ONCE, "reconcile") as pool:
         for purchases in _groups(started):
@@ -89,7 +92,11 @@ def check_due(
                 pace.wait()
             answers = list(pool.map(settlement.ask, [purchase.reference for purchase in purchases]))
             for purchase, answer in zip(purchases, answers, strict=True):
-                _apply(purchase, answer, checked, dry_run=dry_run)
+                _put_off(purchase, dry_run=dry_run)
+                with stumbles.over(purchase.reference):
+                    _apply(purchase, answer, checked, dry_run=dry_run)
+                if isinstance(answer, PaystackError) and not isinstance(answer, TransactionNotFound):
+                    stumbles.note(purchase.reference, answer)
             if progress is not None:
                 progress(checked.asked, max(total, checked.asked))
             silent = silent + 1 if all(isinstance(answer, PaystackUnavailable) for answer in answers) else 0
@@ -116,6 +123,12 @@ def _groups(started: datetime) -> Iterator[list[Purchase]]:
         yield from (purchases[at : at + AT_ONCE] for at in range(0, len(purchases), AT_ONCE))
 
 
+def _put_off(purchase: Purchase, *, dry_run: bool) -> None:
+    """Should it make trouble, it is not the first in the row for ever."""
+    if not dry_run:
+        Purchase.objects.filter(pk=purchase.pk).update(next_check_at=timezone.now() + RETRY_AFTER)
+
+
 def _apply(purchase: Purchase, answer: Answer, checked: Checked, *, dry_run: bool) -> None:
     checked.asked += 1
     is_answered = isinstance(answer, Transaction | TransactionNotFound)
@@ -130,7 +143,9 @@ def _apply(purchase: Purchase, answer: Answer, checked: Checked, *, dry_run: boo
         return
     note_answer(purchase, SettledBy.RECONCILE, answer)
     is_lasting = is_answered or not isinstance(answer, PaystackUnavailable | PaystackKeyRefused)
-    turn = next_check(purchase.created_at, now) if is_lasting else now + RETRY_AFTER
+    # Who was refused for the limit alone is first when the pass goes on.
+    retry_at = now if isinstance(answer, PaystackRateLimited) else now + RETRY_AFTER
+    turn = next_check(purchase.created_at, now) if is_lasting else retry_at
     # The counter holds 32,767; after that many nobody needs the exact number.
     Purchase.objects.filter(pk=purchase.pk).update(next_check_at=turn, checks=min(purchase.checks + is_lasting, 30_000))
 

@@ -74,7 +74,8 @@ def disagreements(reconciliation: Reconciliation, after: int, last: int) -> list
 
 
 def not_listed(reconciliation: Reconciliation, created_from: datetime, created_to: datetime, at_most: int) -> list[str]:
-    """References of purchases settled before this began that Paystack's list of payments does not have."""
+    """References of purchases settled before this began that Paystack's list of payments does not have, and no
+    refund of ours explains: Paystack lists what went back in part as reversed."""
     adapt = connection.ops.adapt_datetimefield_value
     values = {
         "reconciliation": reconciliation.pk,
@@ -135,5 +136,6 @@ SELECT p.reference
          ON l.reference = p.reference
  WHERE p.created_at >= %(created_from)s AND p.created_at < %(created_to)s AND p.mode = %(mode)s
    AND p.status IN ('completed', 'partially_refunded') AND p.completed_at < %(started)s AND l.reference IS NULL
+   AND NOT EXISTS (SELECT 1 FROM ai_features_refund AS r WHERE r.reference = p.reference AND r.status <> 'failed')
  ORDER BY p.id LIMIT %(at_most)s
 """

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from ai_features.billing import refunds, review_items, settlement
 from ai_features.billing.answers import note_answer
 from ai_features.billing.reconcile.comparing import Disagreement
+from ai_features.billing.reconcile.pace import Pace
 from ai_features.billing.rehearsal import rehearsal
 from ai_features.exceptions import TransactionNotFound
-from ai_features.models import Finding, FindingKind, Purchase, PurchaseStatus, Reconciliation, SettledBy
+from ai_features.models import Finding, FindingKind, Purchase, PurchaseStatus, Reconciliation, Refund, SettledBy
 from ai_features.money import to_credits, to_major
 from ai_features.paystack import Transaction
 
@@ -64,7 +65,7 @@ def explain(found: Disagreement, facts: Transaction | None, *, dry_run: bool) ->
     return f"the purchase is {found.status} for {noted}"
 
 
-def look_at_unlisted(reference: str, *, dry_run: bool) -> tuple[FindingKind, Purchase, str] | None:
+def look_at_unlisted(reference: str, pace: Pace, *, dry_run: bool) -> tuple[FindingKind, Purchase, str] | None:
     """Why a settled purchase is not in Paystack's list of payments; None where it is paid after all.
 
     Of one whose money went back the refunds are brought in line, and their credits taken.
@@ -76,7 +77,7 @@ def look_at_unlisted(reference: str, *, dry_run: bool) -> tuple[FindingKind, Pur
         if answer.is_paid:
             return None
         if answer.was_reversed:
-            changed = [] if dry_run else refunds.bring_in_line(purchase)
+            changed = [] if dry_run else _bring_in_line(purchase, pace)
             if purchase.refunded_minor and not changed:
                 # In line already: Paystack calls it reversed once a part went back.
                 return None
@@ -86,6 +87,11 @@ def look_at_unlisted(reference: str, *, dry_run: bool) -> tuple[FindingKind, Pur
     if isinstance(answer, TransactionNotFound):
         return FindingKind.NOT_PAID, purchase, "Paystack knows no such transaction"
     raise answer
+
+
+def _bring_in_line(purchase: Purchase, pace: Pace) -> list[Refund]:
+    pace.wait()
+    return refunds.bring_in_line(purchase)
 
 
 def keep(reconciliation: Reconciliation, outcomes: Mapping[Disagreement, str], *, dry_run: bool) -> Iterable[Found]:

@@ -16,6 +16,7 @@ from django.utils import timezone
 from ai_features.billing.reconcile import comparing, findings
 from ai_features.billing.reconcile.comparing import Disagreement
 from ai_features.billing.reconcile.pace import Pace
+from ai_features.billing.reconcile.stumbles import Stumbles
 from ai_features.conf import ai_credits
 from ai_features.exceptions import PaystackError, PaystackRefused
 from ai_features.models import FindingKind, Purchase, Reconciliation, ReconciliationStatus
@@ -71,6 +72,7 @@ def compare(
     dry_run: bool = False,
     progress: Progress | None = None,
     tell: findings.Tell = findings.in_silence,
+    stumbles: Stumbles | None = None,
 ) -> Reconciliation:
     """Compare Paystack's list of successful payments in the window with our purchases and act on what disagrees.
 
@@ -84,7 +86,7 @@ def compare(
             window_to=window.end or timezone.now(),
             is_up_to_now=window.end is None,
         )
-    run = _Run(reconciliation, pace, dry_run, progress, tell)
+    run = _Run(reconciliation, pace, dry_run, progress, tell, stumbles or Stumbles())
     try:
         run.go_on()
     except PaystackError as error:
@@ -104,6 +106,7 @@ class _Run:
     dry_run: bool
     progress: Progress | None
     tell: findings.Tell
+    stumbles: Stumbles
 
     def go_on(self) -> None:
         self._compare({})
@@ -149,7 +152,11 @@ class _Run:
         """What was listed since the last time. `facts` is empty for what was listed before it was stopped."""
         last = comparing.newest_staged(self.row)
         found = comparing.disagreements(self.row, self.row.compared_id, last)
-        outcomes = {one: outcome for one in found if (outcome := self._act(one, facts)) is not None}
+        outcomes: dict[Disagreement, str] = {}
+        for one in found:
+            with self.stumbles.over(one.reference):
+                if (outcome := self._act(one, facts)) is not None:
+                    outcomes[one] = outcome
         self._tell(outcomes)
         self.row.compared_id = last
         self.row.save(update_fields=["compared_id", "counts"])
@@ -167,12 +174,17 @@ class _Run:
     def _look_at_unlisted(self) -> None:
         row = self.row
         for reference in comparing.not_listed(row, row.window_from, row.window_to, LOOKED_AT_MAX):
-            self.pace.wait()
-            looked = findings.look_at_unlisted(reference, dry_run=self.dry_run)
-            if looked is not None:
-                kind, purchase, outcome = looked
-                amount = purchase.paid_amount_minor or purchase.amount_minor
-                self._tell({Disagreement(kind, reference, purchase.currency, amount, purchase.status): outcome})
+            with self.stumbles.over(reference):
+                self._look_at(reference)
+
+    def _look_at(self, reference: str) -> None:
+        self.pace.wait()
+        looked = findings.look_at_unlisted(reference, self.pace, dry_run=self.dry_run)
+        if looked is not None:
+            kind, purchase, outcome = looked
+            amount = purchase.paid_amount_minor or purchase.amount_minor
+            self._tell({Disagreement(kind, reference, purchase.currency, amount, purchase.status): outcome})
+        self.pace.heed()
 
     def _tell(self, outcomes: dict[Disagreement, str]) -> None:
         for found in findings.keep(self.row, outcomes, dry_run=self.dry_run):

@@ -15,18 +15,19 @@ from django.utils import timezone
 from django_tasks import default_task_backend, task
 
 from ai_features import discretion
-from ai_features.billing import refunds, review_items
+from ai_features.billing import review_items, webhooks
 from ai_features.billing.accounts import close_days
-from ai_features.billing.reconcile import checking, findings, jobs, listing
+from ai_features.billing.reconcile import checking, findings, jobs, listing, money_back, payouts
 from ai_features.billing.reconcile.checking import Checked
 from ai_features.billing.reconcile.findings import Found
 from ai_features.billing.reconcile.jobs import Held
 from ai_features.billing.reconcile.listing import Progress, Window
 from ai_features.billing.reconcile.pace import Pace
+from ai_features.billing.reconcile.stumbles import Stumbles
 from ai_features.billing.sealing import seal_by_the_clock
 from ai_features.conf import ai_credits
-from ai_features.exceptions import PaystackError, PaystackKeyRefused, PaystackUnavailable, RefundNotFound
-from ai_features.models import Job, Reconciliation
+from ai_features.exceptions import PaystackError, PaystackKeyRefused, PaystackUnavailable
+from ai_features.models import Dispute, Job, Reconciliation, Refund
 
 log = discretion.logger(__name__)
 
@@ -34,8 +35,9 @@ RECONCILE = "reconcile"
 LIST = "list"
 ACCOUNTS = "accounts"
 SEALS = "seals"
+PAYOUTS = "payouts"
+PAYOUTS_EVERY = timedelta(hours=6)
 LIST_EVERY_PASSES = 10
-REFUNDS_A_TIME = 20
 OVERLAP = timedelta(minutes=5)
 """So far before the last pass a payment may have been settled by a transaction that was committed after it."""
 TASK = "reconcile_task"
@@ -48,6 +50,8 @@ class Report:
     checked: Checked = field(default_factory=Checked)
     reconciliation: Reconciliation | None = None
     found: list[Found] = field(default_factory=list)
+    money_back: list[Refund | Dispute] = field(default_factory=list)
+    stumbles: Stumbles = field(default_factory=Stumbles)
     stopped_by: PaystackError | None = None
 
     @property
@@ -99,38 +103,32 @@ def _work(
 
     def tell(found: Found) -> None:
         report.found.append(found)
-        log.info("reconciliation: %s", found)
+        log.info("reconciliation: %s", found, extra={"reference": found.reference})
         watch.tell(found)
 
     trouble = None
     if window is not None or not by_the_clock or _list_is_due():
         wanted = window or listing.latest_window(timezone.now())
         try:
-            report.reconciliation = listing.compare(wanted, pace, dry_run=dry_run, progress=watch.listing, tell=tell)
+            start, end = (None, None) if window is None else (window.start, window.end)
+            report.money_back += money_back.bring_in_line(pace, report.stumbles, start=start, end=end, dry_run=dry_run)
+            report.reconciliation = listing.compare(
+                wanted, pace, dry_run=dry_run, progress=watch.listing, tell=tell, stumbles=report.stumbles
+            )
         except (PaystackUnavailable, PaystackKeyRefused):
             raise
         # Only the list is unusable; what is open can still be asked about.
         except PaystackError as error:
             trouble = error
         if window is None and not dry_run:
-            _look_at_refunds(pace)
             _list_again_in(timedelta(seconds=ai_credits().reconcile_every_seconds * LIST_EVERY_PASSES))
     if window is None:
-        checking.check_due(pace, report.checked, dry_run=dry_run, progress=watch.checking)
+        checking.check_due(pace, report.checked, dry_run=dry_run, progress=watch.checking, stumbles=report.stumbles)
         if not dry_run:
+            webhooks.process_left()
             review_items.flag_second_payments(_seen_until() - OVERLAP)
     if trouble is not None:
         raise trouble
-
-
-def _look_at_refunds(pace: Pace) -> None:
-    """A few of those that are under way, by chance, so that a refund whose events were lost is found too."""
-    for refund in refunds.unfinished().order_by("?")[:REFUNDS_A_TIME]:
-        pace.wait()
-        try:
-            refunds.bring_in_line(refund.reference)
-        except RefundNotFound:
-            log.warning("refund %s of %s has no payment at Paystack", refund.pk, refund.reference)
 
 
 def _seen_until() -> datetime:
@@ -153,13 +151,27 @@ def _in_words(report: Report) -> str:
 
 
 def tend() -> Report | None:
-    """What is due by the clock now: a pass, the accounts of the days that are over, and the next seals."""
+    """What is due by the clock now: a pass, the accounts of the days that are over, the next seals, and the payouts."""
     report = run_pass(by_the_clock=True)
     for name, work in ((ACCOUNTS, close_days), (SEALS, seal_by_the_clock)):
         if jobs.job(name).due_at <= timezone.now():
             Job.objects.filter(name=name).update(due_at=timezone.now() + timedelta(hours=1))
             work()
+    _tie_out_payouts()
     return report
+
+
+def _tie_out_payouts() -> None:
+    with jobs.hold(PAYOUTS) as held:
+        if held is None:
+            return
+        try:
+            tied = payouts.tie_out(Pace(held.still_here))
+        except PaystackError as error:
+            held.finish(f"stopped: {error.code}", timedelta(minutes=10))
+        else:
+            different = sum(bool(payout.differences) for payout in tied)
+            held.finish(f"tied {len(tied)}, with differences {different}", PAYOUTS_EVERY)
 
 
 @task()

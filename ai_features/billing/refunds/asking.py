@@ -20,7 +20,7 @@ from django.db import transaction
 from django.utils import timezone
 from django_tasks import default_task_backend
 
-from ai_features.billing import ledger, refund_moves
+from ai_features.billing import ledger, refund_list, refund_moves
 from ai_features.billing.refunds import following
 from ai_features.billing.requests import checked_key
 from ai_features.exceptions import IdempotencyConflict, InvalidRequest, PaystackError, RefundRefused
@@ -96,7 +96,7 @@ def ask(refund: Refund) -> Refund:
         _refused(refund, str(error))
         raise
     else:
-        following.note(refund, answer)
+        refund_list.note(refund, answer)
     refund.refresh_from_db()
     return refund
 
@@ -114,7 +114,7 @@ def retry(refund: Refund, *, account_number: str, bank_id: str) -> Refund:
     if wrong:
         raise InvalidRequest(fields=wrong)
     answer = PaystackService.retry_refund(int(refund.paystack_id), currency=refund.currency, **given)
-    following.note(refund, answer)
+    refund_list.note(refund, answer)
     refund.refresh_from_db()
     return refund
 
@@ -160,8 +160,8 @@ def _refuse_other_request(earlier: Refund, amount: Decimal | int | str | None) -
 
 def _refused(refund: Refund, problem: str) -> None:
     """Unless Paystack has told of it after all."""
-    with following.locked(refund.reference) as purchase:
-        fresh = following.read(refund.pk, purchase)
+    with refund_list.locked(refund.reference) as purchase:
+        fresh = refund_list.read(refund.pk, purchase)
         if fresh.paystack_id is None:
             refund_moves.move(fresh, RefundStatus.FAILED, problem=problem)
 

@@ -16,6 +16,7 @@ from ai_features.billing.reconcile.findings import Found
 from ai_features.exceptions import PaystackRateLimited, PaystackUnavailable
 from ai_features.management.moments import moment
 from ai_features.management.progress import ProgressBar
+from ai_features.models import Refund
 
 log = discretion.logger(__name__)
 
@@ -102,10 +103,15 @@ class Command(BaseCommand):
             f"Open purchases asked about: {checked.asked}, {verb}: {len(checked.changed)}, "
             f"without an answer: {checked.unanswered}."
         )
+        for moved in report.money_back:
+            name = f"refund  {moved}" if isinstance(moved, Refund) else f"dispute  {moved.purchase.reference}: {moved}"
+            self.stdout.write(f"{name}  {'would be ' if dry_run else ''}{moved.status}")
+        for reference, problem in report.stumbles.found.items():
+            self.stdout.write(f"trouble  {reference}  {problem}")
         if report.needs_staff:
             raise CommandError("Staff must look at the new findings; they are in the admin.")
-        if checked.unanswered:
-            raise CommandError("Paystack did not answer for some; they are asked about again.")
+        if report.stumbles.found:
+            raise CommandError("Some made trouble and are tried again next time; they stand above.")
 
 
 def _window(start: datetime | None, end: datetime | None) -> Window | None:

@@ -275,17 +275,38 @@ def test_refund_event_of_an_unknown_payment_is_kept(db: None) -> None:
         refunds.bring_in_line("NOBODY")
 
 
-def test_payment_refunded_before_we_knew_of_it_credits_nobody(buyer: User, sandbox: PaystackSandbox) -> None:
+def test_payment_refunded_before_we_knew_of_it_leaves_no_credits(buyer: User, sandbox: PaystackSandbox) -> None:
     purchase = AIBillingService.purchase_credits(buyer, "value")
     sandbox.pay(purchase.reference)
     refund_in_dashboard(sandbox, purchase, 8000)
     refund_event("pending", purchase.reference)
     purchase.refresh_from_db()
-    assert (purchase.status, credits_of(buyer)) == ("review", (0, 0))
+    assert (purchase.status, credits_of(buyer)) == ("completed", (0, 0))
     sandbox.advance(seconds=2 * STEP)
     refund_event("processed", purchase.reference)
     purchase.refresh_from_db()
     assert (purchase.status, purchase.refunded_minor, credits_of(buyer)) == ("refunded", 8000, (0, 0))
+
+
+def test_refund_begun_before_we_knew_and_failed_leaves_all_credits(buyer: User, sandbox: PaystackSandbox) -> None:
+    purchase = AIBillingService.purchase_credits(buyer, "value")
+    sandbox.pay(purchase.reference, channel="card", card={"number": FAILS})
+    refund_in_dashboard(sandbox, purchase, 8000)
+    AIBillingService.verify_purchase(buyer, purchase.reference)
+    assert credits_of(buyer) == (0, 0)
+    sandbox.advance(seconds=2 * STEP)
+    refund_event("failed", purchase.reference)
+    assert (Purchase.objects.get().status, credits_of(buyer)) == ("completed", (100, 0))
+
+
+def test_part_refunded_before_we_knew_leaves_the_rest(buyer: User, sandbox: PaystackSandbox) -> None:
+    purchase = AIBillingService.purchase_credits(buyer, "value")
+    sandbox.pay(purchase.reference)
+    refund_in_dashboard(sandbox, purchase, 2000)
+    sandbox.advance(seconds=2 * STEP)
+    AIBillingService.verify_purchase(buyer, purchase.reference)
+    assert (Purchase.objects.get().status, credits_of(buyer)) == ("partially_refunded", (75, 0))
+    assert not ReviewItem.objects.exists()
 
 
 def test_refund_that_paystack_later_calls_failed_is_shown_to_staff(bought: Purchase, sandbox: PaystackSandbox) -> None:

@@ -206,11 +206,12 @@ def test_refused_refund_opens_the_item_again(stray: ReviewItem, boss: User, sand
 
 def test_accepting_what_went_back_in_part_takes_that_part(buyer: User, boss: User, sandbox: PaystackSandbox) -> None:
     purchase = AIBillingService.purchase_credits(buyer, "value")
+    Purchase.objects.update(amount_minor=9000)
     sandbox.pay(purchase.reference)
     refund_in_dashboard(sandbox, purchase, 2000)
     sandbox.advance(seconds=2 * STEP)
     refund_event("processed", purchase.reference)
-    assert ReviewItem.objects.get().kind == "reversed"
+    assert ReviewItem.objects.get().kind == "wrong_amount"
     AIBillingService.accept_review(ReviewItem.objects.get(), boss, "Only a part went back")
     assert (Purchase.objects.get().status, credits_of(buyer)) == ("partially_refunded", (75, 0))
 

@@ -45,8 +45,8 @@ def test_command_settles_and_says_so(buy: Buy, run, wallet: Wallet) -> None:
     assert wallet.balance == 100_000_000
 
 
-def test_command_asks_about_what_started_before_the_list(buy: Buy, run, wallet: Wallet) -> None:
-    purchase = buy()
+def list_was_read() -> None:
+    """So that nothing is in the window of the next one."""
     Reconciliation.objects.create(
         mode="test",
         window_from=timezone.now(),
@@ -54,6 +54,11 @@ def test_command_asks_about_what_started_before_the_list(buy: Buy, run, wallet: 
         status="finished",
         is_up_to_now=True,
     )
+
+
+def test_command_asks_about_what_started_before_the_list(buy: Buy, run, wallet: Wallet) -> None:
+    purchase = buy()
+    list_was_read()
     assert run()[0] == f"completed  {purchase.reference}"
 
 
@@ -112,6 +117,26 @@ def test_rate_limit_is_waited_for_and_then_it_goes_on(buy: Buy, run, sandbox: Pa
     sandbox.set_faults({"api": {"rate_limit_rate": 1.0}})
     assert run()[0].startswith("missed")
     assert slept == [60]
+
+
+def test_counted_limit_slows_the_command_and_all_is_found(
+    buy: Buy, run, sandbox: PaystackSandbox, wallet: Wallet, monkeypatch
+) -> None:
+    for _ in range(24):
+        buy()
+    list_was_read()
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        sandbox.advance(seconds=int(seconds) + 1)
+
+    monkeypatch.setattr("ai_features.management.commands.reconcile_paystack.time.sleep", sleep)
+    sandbox.set_faults({"api": {"requests_per_minute": 15}})
+    run()
+    assert slept
+    assert_laws(wallet)
+    assert wallet.balance == 24 * 100_000_000
 
 
 def test_paystack_down_is_exit_status_1_and_due_again(buy: Buy, run, sandbox: PaystackSandbox, monkeypatch) -> None:

@@ -1,0 +1,75 @@
+"""A webhook is answered soon though Paystack itself is slow to answer us; what was left is done by reconciliation."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+
+from ai_features.billing import AIBillingService, webhooks
+from ai_features.billing.reconcile import run_pass
+from ai_features.models import Dispute, Purchase, WebhookEvent
+from paystack_sandbox import PaystackSandbox
+from tests.ai_features.api.test_webhook import deliver
+from tests.money_back import buy, credits_of, raise_dispute, refund_event, refund_in_dashboard
+from tests.money_back import deliver as deliver_event
+from tests.paystack_facts import charge_success
+
+SLOW = {"webhook": {"drop": 1.0}, "api": {"latency_seconds": 20}}
+BOUND_SECONDS = 0.5
+SOON = 10
+"""Seconds; whoever waits for an answer waits for twice as long, and a busy machine takes its time."""
+
+
+@pytest.fixture(autouse=True)
+def _short_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "ASKS_PAYSTACK_SECONDS", BOUND_SECONDS)
+    monkeypatch.setattr(webhooks, "LEFT_AFTER", timedelta(0))
+
+
+def seconds(work: Callable[[], object]) -> float:
+    started = time.monotonic()
+    work()
+    return time.monotonic() - started
+
+
+def reconcile_later(sandbox: PaystackSandbox) -> None:
+    sandbox.set_faults({})
+    assert run_pass() is not None
+    assert not WebhookEvent.objects.filter(status="failed").exists()
+
+
+def test_refund_event_is_answered_and_done_later(buyer: User, sandbox: PaystackSandbox) -> None:
+    purchase = buy(buyer, sandbox)
+    refund_in_dashboard(sandbox, purchase, 8000)
+    sandbox.set_faults(SLOW)
+    assert seconds(lambda: refund_event("pending", purchase.reference)) < SOON
+    assert (WebhookEvent.objects.get().status, credits_of(buyer)) == ("failed", (100, 0))
+    reconcile_later(sandbox)
+    assert credits_of(buyer) == (0, 0)
+
+
+def test_dispute_event_of_an_undecided_purchase_is_answered_and_done_later(
+    buyer: User, sandbox: PaystackSandbox
+) -> None:
+    purchase = AIBillingService.purchase_credits(buyer, "value")
+    sandbox.pay(purchase.reference)
+    data = raise_dispute(sandbox, purchase)
+    sandbox.set_faults(SLOW)
+    assert seconds(lambda: deliver_event("charge.dispute.create", data)) < SOON
+    reconcile_later(sandbox)
+    assert Dispute.objects.get().credits_frozen == 100_000_000
+
+
+def test_dispute_event_of_a_settled_purchase_asks_nobody(buyer: User, sandbox: PaystackSandbox) -> None:
+    data = raise_dispute(sandbox, buy(buyer, sandbox))
+    sandbox.set_faults(SLOW)
+    assert seconds(lambda: deliver_event("charge.dispute.create", data)) < SOON
+    assert Dispute.objects.get().credits_frozen == 100_000_000
+
+
+def test_charge_event_asks_nobody(purchase: Purchase, sandbox: PaystackSandbox) -> None:
+    sandbox.set_faults(SLOW)
+    assert seconds(lambda: deliver(charge_success(purchase))) < SOON
+    assert WebhookEvent.objects.get().outcome == "completed"
