@@ -54,9 +54,10 @@ class PayoutAdmin(ReadOnlyAdmin):
     processed = amount_of("processed_minor", gettext_lazy("payments"))
     fees = amount_of("fees_minor", gettext_lazy("fees"))
     deducted = amount_of("deducted_minor", gettext_lazy("deducted"))
+    others = amount_of("others_minor", gettext_lazy("of others"))
     paid_out = amount_of("effective_minor", gettext_lazy("paid out"))
     fields = (
-        *("paystack_id", "mode", "status", "settled_at", "processed", "fees", "deducted", "paid_out"),
+        *("paystack_id", "mode", "status", "settled_at", "processed", "fees", "deducted", "paid_out", "others"),
         *("payments", "of_others", "differences", "tied_at"),
     )
 

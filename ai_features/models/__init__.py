@@ -7,7 +7,7 @@
 5. Ledger entries and received webhook bodies never change and are never deleted, by trigger (`triggers.py`).
 """
 
-from ai_features.models.accounts import AccountDay, LotMark
+from ai_features.models.accounts import AccountDay, AccountItem, ItemKind, LotMark
 from ai_features.models.approvals import GrantRequest, GrantStatus
 from ai_features.models.disputes import DISPUTE_MOVES, Dispute, DisputeStatus
 from ai_features.models.features import CapPeriod, CapScope, FeaturePrice, SpendingCap
@@ -41,6 +41,7 @@ __all__ = [
     "RESERVATION_MOVES",
     "USAGE_KINDS",
     "AccountDay",
+    "AccountItem",
     "CapPeriod",
     "CapScope",
     "Dispute",
@@ -53,6 +54,7 @@ __all__ = [
     "GrantRequest",
     "GrantStatus",
     "IdempotencyKey",
+    "ItemKind",
     "Job",
     "LedgerEntry",
     "LedgerSeal",

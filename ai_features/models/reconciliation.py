@@ -138,6 +138,9 @@ class Payout(models.Model):
     fees_minor = models.BigIntegerField(_("fees"))
     deducted_minor = models.BigIntegerField(_("deducted"), help_text=_("Refunds and disputes."))
     effective_minor = models.BigIntegerField(_("paid out"))
+    others_minor = models.BigIntegerField(
+        _("of others"), default=0, help_text=_("Payments of no settled purchase here, less their fees and refunds.")
+    )
     payments = models.PositiveIntegerField(_("number of payments"), default=0)
     of_others = models.PositiveIntegerField(_("of them of no purchase here"), default=0)
     differences = models.JSONField(_("differences"), default=list, blank=True)

@@ -1,4 +1,5 @@
-"""Law 5 in the database: ledger entries, their seals and received webhook bodies never change and are never deleted.
+"""Law 5 in the database: ledger entries, their seals, received webhook bodies and items of the accounts never change
+and are never deleted.
 
 Installed after every `migrate`, not by one migration: SQLite drops a table's triggers whenever Django rebuilds the
 table for a later change of its columns.
@@ -19,6 +20,9 @@ FROZEN_COLUMNS = {
     "ai_features_webhookevent": "body, body_sha256, received_at, source_ip",
     "ai_features_idempotencykey": "wallet_id, key, request, answer, created_at",
     "ai_features_grantrequest": ("id, wallet_id, credits, reason, expires_at, key, requested_by_id, requested_at"),
+    "ai_features_accountitem": (
+        "id, day, of_day, kind, currency, amount_minor, others_minor, refund_id, payout_id, purchase_id"
+    ),
     "ai_features_ledgerseal": (
         "number, first_id, last_id, count, entries, entries_hash, previous_hash, hash, sealed_at"
     ),

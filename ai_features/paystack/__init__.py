@@ -13,13 +13,14 @@ Imports no models and no database: it can be used without the rest of this packa
 
 from ai_features.paystack.answers import Bank, InitializedTransaction, Transaction, TransactionPage
 from ai_features.paystack.connection import within
-from ai_features.paystack.payouts import PaidOut
+from ai_features.paystack.payouts import Deduction, PaidOut
 from ai_features.paystack.replies import RateLimit
 from ai_features.paystack.reversals import PaystackDispute, PaystackRefund
 from ai_features.paystack.service import PaystackService
 
 __all__ = [
     "Bank",
+    "Deduction",
     "InitializedTransaction",
     "PaidOut",
     "PaystackDispute",

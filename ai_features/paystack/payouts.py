@@ -54,10 +54,11 @@ class PaidOut:
 
 @dataclass(frozen=True, slots=True)
 class Deduction:
-    """A refund that was taken out of a payout."""
+    """A refund that was taken out of a payout. `transaction_id` is that of the payment, where Paystack tells it."""
 
     payout_id: int
     amount_minor: int
+    transaction_id: int | None
 
     @classmethod
     def from_payload(cls, data: object) -> Self:
@@ -66,4 +67,10 @@ class Deduction:
         payout_id, amount_minor = _whole_number(body.get("settlement"), _MAX_ID), _minor(body.get("amount"))
         if payout_id is None or amount_minor is None:
             raise PaystackBadResponse("Paystack listed a refund that is in no payout.")
-        return cls(payout_id, amount_minor)
+        return cls(payout_id, amount_minor, _transaction_id(body))
+
+
+def _transaction_id(body: Body) -> int | None:
+    """An integer in a list, an object elsewhere."""
+    given = body.get("transaction")
+    return _whole_number(given.get("id") if isinstance(given, dict) else given, _MAX_ID)

@@ -3,19 +3,20 @@ machines differ by more than entries are apart, and each entry must belong to ex
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
-from typing import Any
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Count, F, Max, Q, Sum
+from django.db.models import F, Max
 from django.utils import timezone
 
+from ai_features.billing.accounts.money import ONE_DAY, Money, midnight, money_of, unbooked
 from ai_features.billing.accounts.replay import Entry, LotState, Moved, WalletState, by_currency, values_of_lots
-from ai_features.models import AccountDay, EntryKind, LedgerEntry, Lot, LotMark, LotSource, Payout, Purchase
+from ai_features.models import AccountDay, AccountItem, LedgerEntry, Lot, LotMark, LotSource
 
 GRACE = timedelta(hours=1)
 """A day is closed so long after its end: an operation that began before midnight may still be on its way."""
@@ -23,9 +24,6 @@ WALLETS_AT_A_TIME = 500
 ROWS_AT_A_TIME = 2000
 NEAR = 5000
 """Ids and times of entries run in step, but for so many at most."""
-
-_ONE_DAY = timedelta(days=1)
-_MONEY = ("received_minor", "tax_minor", "fees_minor", "refunded_minor", "paid_out_minor", "payments", "fees_unknown")
 
 Progress = Callable[[int, int], None]
 
@@ -36,14 +34,15 @@ class Day:
 
     day: date
     last_entry_id: int
-    moved: dict[str, Moved] = field(default_factory=by_currency)
-    money: dict[str, dict[str, int]] = field(default_factory=dict)
+    moved: defaultdict[str, Moved] = field(default_factory=by_currency)
+    money: dict[str, Money] = field(default_factory=dict)
     marks: dict[int, int] = field(default_factory=dict)
+    new_items: list[AccountItem] = field(default_factory=list)
 
 
 def close_days(*, now: datetime | None = None, progress: Progress | None = None) -> int:
     """Close every day that is over and not closed yet. Returns how many. Safe to repeat, to stop and to race."""
-    last_day = (timezone.localtime(now) - GRACE).date() - _ONE_DAY
+    last_day = (timezone.localtime(now) - GRACE).date() - ONE_DAY
     closed = 0
     while (day := _next_day()) is not None and day <= last_day:
         try:
@@ -60,8 +59,15 @@ def close_days(*, now: datetime | None = None, progress: Progress | None = None)
 
 
 def rebuild() -> None:
-    """Forget what was closed; `close_days` then works it all out again from the entries."""
+    """Forget what was closed; `close_days` then works it all out again from the entries.
+
+    What a day has booked by itself stays with it. What nobody has booked yet goes to the first day that was not closed,
+    as it would have without this: so the same days come out.
+    """
+    until = AccountDay.objects.aggregate(last=Max("day"))["last"]
     with transaction.atomic():
+        if until is not None:
+            AccountItem.objects.bulk_create(list(unbooked(until + ONE_DAY, until)), batch_size=ROWS_AT_A_TIME)
         AccountDay.objects.all().delete()
         LotMark.objects.all().delete()
 
@@ -69,25 +75,21 @@ def rebuild() -> None:
 def work_out(day: date) -> Day:
     """What a day did, from the last closed day on; nothing is written."""
     after = AccountDay.objects.aggregate(last=Max("last_entry_id"))["last"] or 0
-    worked = Day(day, max(after, _last_entry_before(_midnight(day + _ONE_DAY))))
+    worked = Day(day, max(after, _last_entry_before(midnight(day + ONE_DAY))))
     # A cursor on the server lives in a transaction, so that a pooler may stand between; SQLite would lock all out.
     with transaction.atomic() if connection.vendor == "postgresql" else nullcontext():
         for wallets in _by_wallets(after, worked.last_entry_id):
             _replay(wallets, worked)
-    worked.money = _money(after, worked)
+    worked.money, worked.new_items = money_of(day, after, worked.last_entry_id)
     return worked
 
 
 def _next_day() -> date | None:
     last = AccountDay.objects.order_by("-day").values_list("day", flat=True).first()
     if last is not None:
-        return last + _ONE_DAY
+        return last + ONE_DAY
     first = LedgerEntry.objects.order_by("id").values_list("created_at", flat=True).first()
     return None if first is None else timezone.localtime(first).date()
-
-
-def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time()))
 
 
 def _last_entry_before(moment: datetime) -> int:
@@ -128,7 +130,7 @@ def _replay(wallets: Wallets, worked: Day) -> None:
     states = _states([wallet_id for wallet_id, _ in wallets], [entry for _, entries in wallets for entry in entries])
     for wallet_id, entries in wallets:
         state = states[wallet_id]
-        state.apply(entries, worked.moved)  # type: ignore[arg-type]
+        state.apply(entries, worked.moved)
         worked.marks |= {lot_id: state.lots[lot_id].remaining for lot_id in state.changed}
 
 
@@ -154,42 +156,14 @@ def _state_of(lot: Lot, remaining: int) -> LotState:
     return LotState(lot.pk, lot.amount, remaining, lot.expires_at, is_purchased, currency, value_minor)
 
 
-def _money(after: int, worked: Day) -> dict[str, dict[str, int]]:
-    """By currency: what the payments settled in this day brought, and what Paystack paid out."""
-    settled = Purchase.objects.filter(
-        entries__kind=EntryKind.PURCHASE, entries__id__gt=after, entries__id__lte=worked.last_entry_id
-    )
-    sums = {
-        "received_minor": Sum("paid_amount_minor"),
-        "tax_minor": Sum(F("amount_minor") - F("price_minor")),
-        "fees_unknown": Count("pk", filter=Q(fees_minor__isnull=True)),
-        "payments": Count("pk"),
-        # Last, as the name would stand for the sum in what comes after it.
-        "fees_minor": Sum("fees_minor"),
-    }
-    money: dict[str, dict[str, int]] = {}
-    for row in settled.order_by().values("currency").annotate(**sums):
-        _add(money, row["currency"], row)
-    start, end = _midnight(worked.day), _midnight(worked.day + _ONE_DAY)
-    paid_out = Payout.objects.filter(status="success", settled_at__gte=start, settled_at__lt=end).order_by()
-    for payout in paid_out.values("currency").annotate(paid_out_minor=Sum("effective_minor")):
-        _add(money, payout["currency"], payout)
-    return money
-
-
-def _add(money: dict[str, dict[str, int]], currency: str, row: Mapping[str, Any]) -> None:
-    of_currency = money.setdefault(currency, dict.fromkeys(_MONEY, 0))
-    for name in _MONEY:
-        of_currency[name] += int(row.get(name) or 0)
-
-
 def _write(worked: Day) -> None:
     with transaction.atomic():
-        before = _closings(worked.day - _ONE_DAY)
+        before = _closings(worked.day - ONE_DAY)
         currencies = sorted({*before, *worked.moved, *worked.money})
         rows = [row_of(worked, currency, before.get(currency)) for currency in currencies or [""]]
         # The unique constraint refuses a second one who closes the same day, before any mark is written.
         AccountDay.objects.bulk_create(rows)
+        AccountItem.objects.bulk_create(worked.new_items, batch_size=ROWS_AT_A_TIME)
         marks = [LotMark(lot_id=lot_id, remaining=left) for lot_id, left in worked.marks.items() if left]
         LotMark.objects.bulk_create(
             marks, batch_size=ROWS_AT_A_TIME, update_conflicts=True, unique_fields=["lot"], update_fields=["remaining"]
@@ -206,16 +180,15 @@ def _closings(day: date) -> dict[str, AccountDay]:
 def row_of(worked: Day, currency: str, before: AccountDay | None) -> AccountDay:
     """The day's row in one currency: its movements, and what follows from them and the day before."""
     moved = worked.moved.get(currency, Moved())
-    money = worked.money.get(currency) or dict.fromkeys(_MONEY, 0)
+    money = worked.money.get(currency, Money())
     before = before or AccountDay()
-    at_paystack = money["received_minor"] - money["fees_minor"] - money["refunded_minor"] - money["paid_out_minor"]
     return AccountDay(
         day=worked.day,
         currency=currency,
         last_entry_id=worked.last_entry_id,
-        **money,
+        **money.as_dict(),
         **moved.as_dict(),
-        at_paystack_closing_minor=before.at_paystack_closing_minor + at_paystack,
+        at_paystack_closing_minor=before.at_paystack_closing_minor + money.at_paystack_change_minor,
         deferred_closing_minor=before.deferred_closing_minor + moved.deferred_change_minor,
         credits_closing=before.credits_closing + moved.credits_change,
         debt_closing=before.debt_closing + moved.debt_change,

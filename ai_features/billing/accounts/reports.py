@@ -9,13 +9,14 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Protocol
 
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
-from ai_features.models import AccountDay
+from ai_features.models import AccountDay, AccountItem
 from ai_features.money import to_credits, to_major
 
 MONEY = (
-    *("received_minor", "tax_minor", "fees_minor", "refunded_minor", "paid_out_minor"),
+    *("received_minor", "tax_minor", "fees_minor", "refunded_minor", "lost_in_disputes_minor", "others_minor"),
+    "paid_out_minor",
     *("sold_minor", "used_minor", "breakage_minor", "returned_minor"),
 )
 CREDITS = (
@@ -23,6 +24,9 @@ CREDITS = (
     "debt_change",
 )
 COUNTS = ("payments", "fees_unknown")
+GRANTED = "(granted)"
+STANDS = ("refunds_open_minor",)
+"""As it stood at the end of the last day; there is no movement to it."""
 CLOSINGS = ("at_paystack_closing_minor", "deferred_closing_minor", "credits_closing", "debt_closing")
 
 
@@ -42,17 +46,19 @@ class Statement:
     figures: dict[str, int]
     openings: dict[str, int]
     closings: dict[str, int]
+    stands: dict[str, int]
 
     def columns(self) -> dict[str, str | Decimal | int]:
         """As a person reads them, in major units and credits."""
         told: dict[str, str | Decimal | int] = {
             "from": self.first.isoformat(),
             "to": self.last.isoformat(),
-            "currency": self.currency or "(granted)",
+            "currency": self.currency or GRANTED,
         }
         told |= {f"opening_{_name(name)}": _shown(name, value) for name, value in self.openings.items()}
         told |= {_name(name): _shown(name, value) for name, value in self.figures.items()}
-        return told | {f"closing_{_name(name)}": _shown(name, value) for name, value in self.closings.items()}
+        told |= {f"closing_{_name(name)}": _shown(name, value) for name, value in self.closings.items()}
+        return told | {_name(name): _shown(name, value) for name, value in self.stands.items()}
 
 
 def statements(first: date, last: date) -> list[Statement]:
@@ -62,6 +68,17 @@ def statements(first: date, last: date) -> list[Statement]:
     for row in rows:
         by_currency.setdefault(row.currency, []).append(row)
     return [_statement(by_currency[currency]) for currency in sorted(by_currency, key=lambda code: code or "~")]
+
+
+def items(first: date, last: date) -> QuerySet[AccountItem]:
+    """What the days of a period booked one by one: refunds, payouts and fees that were not known at once."""
+    booked = AccountItem.objects.filter(day__gte=first, day__lte=last).order_by("day", "id")
+    return booked.select_related("refund__dispute", "payout", "purchase")
+
+
+def late_items(first: date, last: date) -> QuerySet[AccountItem]:
+    """Those of them that belong to days before the period, which were closed when they became known."""
+    return items(first, last).filter(of_day__lt=first)
 
 
 def closed_until() -> date | None:
@@ -82,6 +99,32 @@ def write_csv(told: Iterable[Statement], file: Written) -> None:
     writer.writerows(rows)
 
 
+def write_items_csv(booked: QuerySet[AccountItem], file: Written) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    money = ("currency", "amount", "of_it_of_others")
+    writer.writerow(["booked_on", "of", "what", *money, "reference", "paystack_id"])
+    for item in booked.iterator(2000):
+        of_it = (item.currency, to_major(item.amount_minor), to_major(item.others_minor))
+        reference = _as_text(item.source) if item.payout is None else ""
+        writer.writerow([item.day, item.of_day, what(item), *of_it, reference, _paystack_id(item)])
+
+
+def _as_text(value: str) -> str:
+    """A payment that another system of the shop started has whatever reference that gave it; a spreadsheet would
+    calculate `=1+1`."""
+    return f"'{value}" if value.startswith(("=", "+", "-", "@")) else value
+
+
+def what(item: AccountItem) -> str:
+    is_lost = item.refund is not None and item.refund.dispute_id is not None
+    return "lost in a dispute" if is_lost else item.get_kind_display()
+
+
+def _paystack_id(item: AccountItem) -> str:
+    source = item.refund or item.payout or item.purchase
+    return "" if source is None or source.paystack_id is None else source.paystack_id
+
+
 def _statement(days: Sequence[AccountDay]) -> Statement:
     figures = {name: sum(getattr(day, name) for day in days) for name in (*COUNTS, *MONEY, *CREDITS)}
     closings = {name.replace("_closing", ""): getattr(days[-1], name) for name in CLOSINGS}
@@ -89,6 +132,7 @@ def _statement(days: Sequence[AccountDay]) -> Statement:
         "at_paystack_minor": figures["received_minor"]
         - figures["fees_minor"]
         - figures["refunded_minor"]
+        + figures["others_minor"]
         - figures["paid_out_minor"],
         "deferred_minor": figures["sold_minor"]
         - figures["used_minor"]
@@ -103,7 +147,8 @@ def _statement(days: Sequence[AccountDay]) -> Statement:
         "debt": figures["debt_change"],
     }
     openings = {name: closings[name] - change for name, change in changes.items()}
-    return Statement(days[0].currency, days[0].day, days[-1].day, figures, openings, closings)
+    stands = {name: getattr(days[-1], name) for name in STANDS}
+    return Statement(days[0].currency, days[0].day, days[-1].day, figures, openings, closings, stands)
 
 
 def _name(name: str) -> str:

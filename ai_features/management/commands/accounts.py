@@ -22,6 +22,11 @@ class Command(BaseCommand):
         period.add_argument("--month", metavar="2026-11", help="Without a period: the last closed day.")
         period.add_argument("--day", metavar="2026-11-24")
         parser.add_argument("--by-day", action="store_true", help="A statement for each day of it.")
+        parser.add_argument(
+            "--items",
+            action="store_true",
+            help="As CSV, what the days booked one by one: refunds, payouts, and fees that were told afterwards.",
+        )
         parser.add_argument("--csv", action="store_true", help="For a spreadsheet.")
         parser.add_argument("--rebuild", action="store_true", help="Work out all closed days again, from the entries.")
 
@@ -36,6 +41,9 @@ class Command(BaseCommand):
         if until is None:
             raise CommandError("No day is closed yet: the ledger has no entry of a day that is over.")
         first, last = period or (until, until)
+        if options["items"]:
+            reports.write_items_csv(reports.items(first, last), self.stdout)
+            return
         told = _by_day(first, min(last, until)) if options["by_day"] else reports.statements(first, last)
         if not told:
             raise CommandError(f"No day of this period is closed. Closed are all days up to {until}.")

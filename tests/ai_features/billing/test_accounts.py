@@ -299,8 +299,9 @@ def test_staff_see_the_statement_and_take_it_along(november: None) -> None:
     client.force_login(User.objects.create_superuser("boss", "boss@example.com", "boss"))
     address = "/admin/ai_features/accountday/"
     page = client.get(f"{address}?month=2026-11").content.decode()
-    assert "closing deferred" in page
-    assert "60.00" in page
+    assert "Revenue from use" in page
+    assert "<strong>60.00</strong>" in page
+    assert "Closed are all days up to 2026-11-04." in page
     csv = client.get(f"{address}?month=2026-11-02&csv=1")
     assert csv["Content-Type"] == "text/csv"
     assert b",60.00," in csv.content

@@ -1,6 +1,9 @@
 """Text from outside that wants to be a header, an address, a log line, or a script."""
 
+import csv
+import io
 import re
+from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,7 +15,8 @@ from rest_framework.test import APIClient
 
 from ai_features import checks
 from ai_features.billing import AIBillingService, notices
-from ai_features.models import LedgerEntry, Package, Purchase, Wallet
+from ai_features.billing.accounts import reports
+from ai_features.models import AccountItem, LedgerEntry, Package, Purchase, Refund, Wallet
 from paystack_sandbox import PaystackSandbox
 from tests.ai_features.api.test_webhook import deliver
 from tests.paystack_facts import charge_success
@@ -92,6 +96,19 @@ def test_line_break_in_a_reason_is_refused_in_words(admin_client: Client, buyer:
     page = admin_client.post("/admin/ai_features/wallet/grant/", form).content.decode()
     assert "printable" in page
     assert not LedgerEntry.objects.exists()
+
+
+@pytest.mark.parametrize("reference", ["=1+1", "-2-3", "+4", "@SUM"])
+def test_spreadsheet_calculates_no_reference(db: None, reference: str) -> None:
+    today = date(2026, 11, 3)
+    moment = datetime(2026, 11, 3, 12, tzinfo=UTC)
+    refund = Refund.objects.create(
+        reference=reference, status="processed", amount_minor=3000, currency="GHS", asked_at=moment, ended_at=moment
+    )
+    AccountItem.objects.create(day=today, of_day=today, kind="refund", currency="GHS", amount_minor=3000, refund=refund)
+    file = io.StringIO()
+    reports.write_items_csv(reports.items(today, today), file)
+    assert [row["reference"] for row in csv.DictReader(io.StringIO(file.getvalue()))] == [f"'{reference}"]
 
 
 def test_line_break_in_a_query_makes_no_header(db: None) -> None:
