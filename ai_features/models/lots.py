@@ -29,7 +29,7 @@ class Lot(models.Model):
         _("frozen"), default=0, db_default=0, help_text=_("Taken out while a dispute about its purchase is open.")
     )
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
-    purchase = models.ForeignKey("Purchase", models.PROTECT, null=True, blank=True, related_name="lots")
+    purchase = models.ForeignKey("Purchase", models.PROTECT, null=True, blank=True, related_name="lots", db_index=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:

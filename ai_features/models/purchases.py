@@ -176,7 +176,6 @@ class Purchase(models.Model):
             models.Index(fields=["wallet", "id"], name="ai_purchase_of_wallet"),
             models.Index(fields=["created_at"], condition=Q(status="pending"), name="ai_purchase_open"),
             models.Index(fields=["created_at"], name="ai_purchase_started"),
-            models.Index(fields=["completed_at"], condition=Q(completed_at__isnull=False), name="ai_purchase_settled"),
             models.Index(
                 fields=["next_check_at"],
                 condition=Q(status__in=["pending", "failed", "abandoned"], next_check_at__isnull=False),
