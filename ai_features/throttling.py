@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+from functools import lru_cache
 
 from django.http import HttpRequest
 from rest_framework.request import Request
@@ -43,7 +44,8 @@ def allow(request: HttpRequest, scope: str) -> bool:
 class FailedLogins(SimpleRateThrottle):
     """Wrong passwords for one name from one address, against the rate `login`.
 
-    Both together, so that guessing is slow and a stranger elsewhere locks nobody out.
+    Both together, so that guessing is slow and a stranger elsewhere locks nobody out. Each guess takes one of so many
+    places, which is one step in the cache: guesses at the same moment cannot take the same one.
     """
 
     scope = "login"
@@ -53,23 +55,26 @@ class FailedLogins(SimpleRateThrottle):
         self.num_requests, self.duration = self.parse_rate(self.rate)
         # Names come in any length and script, and are nobody's business in a cache.
         name = hashlib.sha256(username.strip().casefold().encode()).hexdigest()
-        self.key = self.cache_format % {"scope": self.scope, "ident": f"{network_of(request)}-{name}"}
-        self.now = self.timer()
+        key = self.cache_format % {"scope": self.scope, "ident": f"{network_of(request)}-{name}"}
+        self._places = [f"{key}-{number}" for number in range(self.num_requests or 0)]
+        self._taken = ""
+        self.was_wrong = False
+
+    def take(self) -> bool:
+        """Before the password is looked at. False: this one has to wait."""
+        now = self.timer()
+        self._taken = next((place for place in self._places if self.cache.add(place, now, self.duration)), "")
+        return bool(self._taken)
+
+    def give_back(self) -> None:
+        """The password was right."""
+        self.cache.delete(self._taken)
 
     @property
     def wait_seconds(self) -> int:
-        """Until the next attempt is heard; 0: at once."""
-        recent = self._recent()
-        if len(recent) < (self.num_requests or 0):
-            return 0
-        return max(1, int(recent[-1] + (self.duration or 0) - self.now))
-
-    def count(self) -> None:
-        self.cache.set(self.key, [self.now, *self._recent()][: self.num_requests], self.duration)
-
-    def _recent(self) -> list[float]:
-        """Newest first."""
-        return [moment for moment in self.cache.get(self.key, []) if moment > self.now - (self.duration or 0)]
+        """Until a place is free."""
+        oldest = min(self.cache.get_many(self._places).values(), default=0.0)
+        return max(1, int(oldest + (self.duration or 0) - self.timer()))
 
 
 def network_of(request: Request | HttpRequest) -> str:
@@ -83,7 +88,20 @@ def network_of(request: Request | HttpRequest) -> str:
 
 
 def client_ip(request: Request | HttpRequest) -> str:
-    """Who is asking. X-Forwarded-For counts only as far as our own proxies wrote it (`PROXY_COUNT`)."""
+    """Who is asking. X-Forwarded-For counts only as far as our own proxies wrote it (`PROXY_COUNT`).
+
+    An IPv4 address is one also where the server listens on IPv6 and sees `::ffff:192.0.2.1`.
+    """
     hops = ai_credits().proxy_count
     forwarded = [address.strip() for address in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")]
-    return forwarded[-hops] if 0 < hops <= len(forwarded) else str(request.META.get("REMOTE_ADDR", ""))
+    address = forwarded[-hops] if 0 < hops <= len(forwarded) else str(request.META.get("REMOTE_ADDR", ""))
+    return _without_mapping(address)
+
+
+@lru_cache(maxsize=1024)
+def _without_mapping(address: str) -> str:
+    try:
+        mapped = getattr(ipaddress.ip_address(address), "ipv4_mapped", None)
+    except ValueError:
+        return address
+    return address if mapped is None else str(mapped)

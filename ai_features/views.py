@@ -22,7 +22,7 @@ from django.views.decorators.http import require_POST
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from knox.models import get_token_model
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
-from rest_framework.exceptions import AuthenticationFailed, NotFound, Throttled
+from rest_framework.exceptions import AuthenticationFailed, NotFound
 from rest_framework.generics import ListAPIView
 from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import AllowAny, BasePermission, IsAuthenticated
@@ -99,9 +99,8 @@ class TokenView(AIView):
     def post(self, request: Request) -> Response:
         """Log in and get a token; send it as `Authorization: Token <token>`."""
         credentials = read(serializers.TokenRequest, request.data)
-        if wait := logins.wait_seconds(request, credentials["username"]):
-            raise Throttled(wait)
-        user = authenticate(request._request, **credentials)
+        with logins.guess(request._request, credentials["username"]):
+            user = authenticate(request._request, **credentials)
         if user is None:
             raise AuthenticationFailed(_("Wrong username or password."), code="invalid_credentials")
         _record, token = get_token_model().objects.create(user)

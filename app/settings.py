@@ -5,6 +5,7 @@ Every variable is described in `.env.example`.
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import environ
 
@@ -112,6 +113,11 @@ WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 globals().update(env.email_url("EMAIL_URL", default="consolemail://"))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("FROM_EMAIL", default="") or "credits@localhost"
+
+# Rate limits are counted here. Django's 300 entries would be pushed out by whoever tries many names.
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}},
+}
 
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 

@@ -1,13 +1,17 @@
 """Guessing passwords: slow for the guesser, and nothing to anybody else."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.utils import timezone
+
+from ai_features.logins import guess
+from ai_features.throttling import FailedLogins
 
 TOKEN, PAGE, ADMIN = "/ai/api/token/", "/accounts/login/", "/admin/login/"
 HERE, ELSEWHERE = "192.0.2.1", "198.51.100.7"
@@ -61,6 +65,35 @@ def test_one_subscribers_many_ipv6_addresses_are_one(buyer: User) -> None:
         attempt(TOKEN, "guess", address=f"2001:db8:1:2::{n}")
     assert attempt(TOKEN, "ama", address="2001:db8:1:2:ffff::1").status_code == 429
     assert attempt(TOKEN, "ama", address="2001:db8:1:3::1").status_code == 200
+
+
+def test_ipv4_clients_of_a_server_on_ipv6_are_not_one(buyer: User) -> None:
+    for _ in range(3):
+        attempt(TOKEN, "guess", address=f"::ffff:{HERE}")
+    assert attempt(TOKEN, "ama", address=HERE).status_code == 429
+    assert attempt(TOKEN, "ama", address=f"::ffff:{ELSEWHERE}").status_code == 200
+
+
+def test_guesses_at_the_same_moment_are_counted_each(rf: RequestFactory) -> None:
+    request = rf.post(TOKEN, REMOTE_ADDR=HERE)
+    with ThreadPoolExecutor(16) as pool:
+        heard = pool.map(lambda _: FailedLogins(request, "ama").take(), range(100))
+    assert sum(heard) == 3
+
+
+def test_guess_takes_its_place_before_the_password_is_looked_at(buyer: User, rf: RequestFactory) -> None:
+    request = rf.post(TOKEN, REMOTE_ADDR=HERE)
+    with guess(request, "ama"), guess(request, "ama"), guess(request, "ama"):
+        assert attempt(TOKEN, "ama").status_code == 429
+    assert attempt(TOKEN, "ama").status_code == 200
+
+
+def test_trying_many_names_forgets_no_guess(buyer: User, rf: RequestFactory) -> None:
+    for n in range(3):
+        attempt(TOKEN, f"guess{n}")
+    for n in range(1000):
+        FailedLogins(rf.post(TOKEN), f"name{n}").take()
+    assert attempt(TOKEN, "ama").status_code == 429
 
 
 def test_right_passwords_are_not_counted(buyer: User) -> None:
