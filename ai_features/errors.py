@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -92,6 +93,22 @@ def database_unavailable() -> HttpResponse:
 def _retry_later(response: AnyResponse) -> AnyResponse:
     response["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
+
+
+def method_not_allowed(allowed: Sequence[str]) -> HttpResponse:
+    """For views outside REST framework."""
+    methods = ", ".join(allowed)
+    response = json_response({"error": "method_not_allowed", "message": f"Send {methods} here."}, status=405)
+    response["Allow"] = methods
+    return response
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """For the project's `handler400`: a foreign `Host`, or what Django itself finds suspicious."""
+    if request.path.startswith("/ai/"):
+        message = "This request cannot be read, or its Host header names another site."
+        return json_response({"error": "bad_request", "message": message}, status=400)
+    return defaults.bad_request(request, exception)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

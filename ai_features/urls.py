@@ -1,9 +1,8 @@
 """The JSON API; include it at `ai/`."""
 
 from django.urls import path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from ai_features import views
+from ai_features import documents, views
 
 app_name = "ai_features"
 
@@ -26,11 +25,6 @@ urlpatterns = [
     path("api/webhooks/paystack/", views.paystack_webhook, name="webhook"),
     # Whether Paystack follows a redirect to the slash is not known; a payment must not hang on it.
     path("api/webhooks/paystack", views.paystack_webhook),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    # Split, so that nothing in it is inline and a strict Content-Security-Policy holds here too.
-    path(
-        "api/docs/",
-        SpectacularSwaggerSplitView.as_view(url_name="ai_features:schema", template_name="ai_features/docs.html"),
-        name="docs",
-    ),
+    path("api/schema/", documents.SchemaView.as_view(), name="schema"),
+    path("api/docs/", documents.DocsView.as_view(), name="docs"),
 ]

@@ -18,7 +18,6 @@ from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from knox.models import get_token_model
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
@@ -308,7 +307,8 @@ class NewestFirst(CursorPagination):
     def decode_cursor(self, request: Request) -> Any:
         """REST framework looks at the wrapping only; inside is an id of ours, or somebody made it up."""
         cursor = super().decode_cursor(request)
-        if cursor is not None and cursor.position is not None and not str(cursor.position).isdecimal():
+        position = "0" if cursor is None or cursor.position is None else str(cursor.position)
+        if not position.isdecimal() or len(position) >= len(str(2**63)):
             raise NotFound(self.invalid_cursor_message)
         return cursor
 
@@ -351,7 +351,6 @@ class PaymentMethodsView(AIView):
 
 
 @csrf_exempt
-@require_POST
 @transaction.non_atomic_requests
 def paystack_webhook(request: HttpRequest) -> HttpResponse:
     """Paystack counts exactly 200 as delivered and sends anything else again, for up to 72 hours.
@@ -359,9 +358,12 @@ def paystack_webhook(request: HttpRequest) -> HttpResponse:
     200  recorded, whatever processing made of it: the retry is ours
     400  no key of ours signed it, or it was altered on the way; not recorded
     403  from an address outside `WEBHOOK_SOURCE_IPS`, where that is set
+    405  not a POST
     413  longer than any event of Paystack's
     503  not recorded, because the database did not answer: send it again
     """
+    if request.method != "POST":
+        return errors.method_not_allowed(["POST"])
     rules = ai_credits()
     source_ip = client_ip(request)
     if rules.webhook_source_ips and source_ip not in rules.webhook_source_ips:

@@ -21,5 +21,6 @@ urlpatterns = [
     path("metrics", metrics.metrics),
 ]
 
+handler400 = "ai_features.errors.bad_request"
 handler404 = "ai_features.errors.page_not_found"
 handler500 = "ai_features.errors.server_error"

@@ -29,13 +29,20 @@ def checked_metadata(metadata: dict[str, Any] | None) -> dict[str, Any] | None:
     """Raises InvalidRequest unless an object of at most 4096 bytes of JSON that a database can keep."""
     if metadata is None:
         return None
+    if not isinstance(metadata, dict):
+        raise _unusable("this is no object")
     try:
-        text = orjson.dumps(metadata, default=_number) if isinstance(metadata, dict) else b""
-    except (orjson.JSONEncodeError, RecursionError):
-        text = b""
-    if not 0 < len(text) <= METADATA_MAX_BYTES or rb"\u0000" in text:
-        raise InvalidRequest(fields={"metadata": [f"A JSON object of at most {METADATA_MAX_BYTES} bytes."]})
-    kept: dict[str, Any] = orjson.loads(text)
+        text = orjson.dumps(metadata, default=_number)
+    except orjson.JSONEncodeError as error:
+        raise _unusable(str(error.__cause__ or error)) from error
+    if len(text) > METADATA_MAX_BYTES:
+        raise _unusable(f"these are {len(text)}")
+    if rb"\u0000" in text:
+        raise _unusable("no database keeps the character U+0000")
+    try:
+        kept: dict[str, Any] = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise _unusable(_TOO_LARGE) from error
     return kept
 
 
@@ -43,7 +50,14 @@ def _number(value: object) -> Any:
     # 1e999999999 is a short text and a long number.
     if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) <= METADATA_MAX_BYTES:
         return orjson.Fragment(format(value, "f"))
-    raise TypeError
+    raise TypeError(_TOO_LARGE if isinstance(value, Decimal) else f"a {type(value).__name__} is no JSON")
+
+
+_TOO_LARGE = "a number in it is more than a float holds"
+
+
+def _unusable(problem: str) -> InvalidRequest:
+    return InvalidRequest(fields={"metadata": [f"A JSON object of at most {METADATA_MAX_BYTES} bytes: {problem}."]})
 
 
 def earlier_answer(wallet_id: int, key: str | None, request: dict[str, Any]) -> dict[str, Any] | None:

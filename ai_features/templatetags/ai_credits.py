@@ -29,6 +29,8 @@ METHOD_NAMES = {
     "apple_pay": gettext_lazy("Apple Pay"),
 }
 
+LONGEST_ADDRESS = 2000
+
 
 @register.simple_tag
 def merchant_name() -> str:
@@ -43,7 +45,9 @@ def support_email() -> str:
 @register.simple_tag(takes_context=True)
 def login_address(context: dict[str, Any]) -> str:
     """The host's log-in page, whatever it is called, and back to this one afterwards."""
-    return redirect_to_login(context["request"].get_full_path(), resolve_url(settings.LOGIN_URL)).url
+    here = context["request"].get_full_path()
+    # Django refuses enormous redirects, and an error page must not fail.
+    return redirect_to_login(here if len(here) <= LONGEST_ADDRESS else "", resolve_url(settings.LOGIN_URL)).url
 
 
 @register.filter

@@ -1,6 +1,7 @@
 """Whatever a client sends: an answer in the one shape of errors, never a 500, and nothing changed."""
 
 import json
+from base64 import b64encode
 from typing import Any, NoReturn
 
 import pytest
@@ -112,6 +113,8 @@ _METADATA = """
 5
 "x"
 {"a": 1e999999999}
+{"a": 1e400}
+{"a": -1e309}
 {"a": 1e-999999999}
 {"a": "\\ud800"}
 {"a": "\\u0000"}
@@ -126,6 +129,32 @@ def test_metadata_that_cannot_be_kept_is_refused(spender: APIClient, buyer: User
     assert_refused(answer, 422)
     assert "metadata" in answer.json()["fields"]
     assert_unchanged(buyer)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        ("5", "this is no object"),
+        ('{"a": 1e400}', "a number in it is more than a float holds"),
+        ('{"a": 1e999999999}', "a number in it is more than a float holds"),
+        ('{"a": 123456789012345678901234567890}', "Integer exceeds 64-bit range"),
+        ('{"a": "\\u0000"}', "no database keeps the character U+0000"),
+        (json.dumps({"a": "x" * 5000}), "these are 5008"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_refused_metadata_says_what_is_wrong(spender: APIClient, metadata: str, words: str) -> None:
+    answer = spender.post(SPEND, f'{{"credits": 1, "metadata": {metadata}}}', content_type="application/json")
+    assert answer.json()["fields"]["metadata"] == [f"A JSON object of at most 4096 bytes: {words}."]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [("1e999999999999999999999", "is too large"), ("1" * 5000, "has 5000 digits")]
+)
+def test_number_that_cannot_be_read_is_refused_in_words(spender: APIClient, number: str, words: str) -> None:
+    answer = spender.post(SPEND, f'{{"credits": {number}}}', content_type="application/json")
+    assert_refused(answer, 400)
+    assert answer.json()["message"] == f"The body is not JSON: a number in it {words}."
 
 
 @pytest.mark.parametrize("ttl", ["0", "-1", "1.5", "86401", "true", '"60"', "[]", "1" + "0" * 30])
@@ -209,7 +238,12 @@ def test_question_that_cannot_be_answered_is_refused(spender: APIClient, query: 
 
 
 @pytest.mark.parametrize(
-    "cursor", ["x", "%00", "cD1hYmM=", "bz0tMQ==", "cD05OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk=", "é" * 300]
+    "cursor",
+    [
+        *("x", "%00", "cD1hYmM=", "bz0tMQ==", "cD05OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk=", "é" * 300),
+        b64encode(b"p=" + b"9" * 5000).decode(),
+    ],
+    ids=lambda cursor: cursor[:30],
 )
 def test_cursor_that_was_never_given_is_no_500(spender: APIClient, cursor: str) -> None:
     for address in ("/ai/api/transactions/", "/ai/api/credits/purchases/"):

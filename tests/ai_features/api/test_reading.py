@@ -111,6 +111,18 @@ def test_wrong_method_is_json(api: APIClient) -> None:
     assert (answer.status_code, answer.json()["error"]) == (405, "method_not_allowed")
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
+@pytest.mark.parametrize("name", ["schema", "docs"])
+def test_document_is_only_read(db: None, name: str, method: str) -> None:
+    answer = APIClient().generic(method, f"/ai/api/{name}/")
+    assert (answer.status_code, answer.json()["error"]) == (405, "method_not_allowed")
+
+
+def test_document_in_no_format_of_ours_is_refused_in_the_one_shape(db: None) -> None:
+    answer = APIClient().get("/ai/api/schema/", HTTP_ACCEPT="image/png")
+    assert (answer.status_code, answer.json()["error"]) == (406, "not_acceptable")
+
+
 def test_schema_is_openapi_3_1(db: None) -> None:
     answer = APIClient().get("/ai/api/schema/", {"format": "json"})
     assert answer.json()["openapi"].startswith("3.1")

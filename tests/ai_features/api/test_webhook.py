@@ -167,8 +167,11 @@ def test_long_body_is_refused(db: None, settings) -> None:
     assert deliver(b" " * 100).status_code == 200
 
 
-def test_only_post_is_answered(db: None) -> None:
-    assert Client().get(URL).status_code == 405
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"])
+def test_only_post_is_answered(db: None, method: str) -> None:
+    answer = Client().generic(method, URL)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert method == "HEAD" or answer.json()["error"] == "method_not_allowed"
 
 
 def test_address_without_the_slash_works_too(purchase: Purchase) -> None:

@@ -93,6 +93,7 @@ UNUSABLE: dict[str, Callable[[Wallet], Any]] = {
     "metadata with NUL": lambda w: AIBillingService.spend(w, 1, metadata={"a": "\0"}),
     "metadata with half a character": lambda w: AIBillingService.spend(w, 1, metadata={"a": "\ud800"}),
     "metadata with an endless number": lambda w: AIBillingService.spend(w, 1, metadata={"a": Decimal("1e999999999")}),
+    "metadata with a number past any float": lambda w: AIBillingService.spend(w, 1, metadata={"a": Decimal("-1e400")}),
     "metadata with a tiny number": lambda w: AIBillingService.spend(w, 1, metadata={"a": Decimal("1e-999999999")}),
     "metadata with NaN": lambda w: AIBillingService.spend(w, 1, metadata={"a": Decimal("NaN")}),
     "no uses": lambda w: AIBillingService.spend_many(w, []),
