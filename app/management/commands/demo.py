@@ -30,6 +30,9 @@ Children = dict[str, subprocess.Popen[bytes]]
 SANDBOX_KEY = "sk_test_sandbox"
 STARTS_WITHIN_SECONDS = 60
 
+# Its own limits let a hundred idle connections keep everybody out, and put bodies of a gigabyte on the disk.
+WAITRESS = ("--connection-limit=2000", "--asyncore-use-poll", "--channel-timeout=30", "--max-request-body-size=2100000")
+
 # username, is staff, credits to start with
 LOGINS = (("demo", False, "45.5"), ("other", False, None), ("admin", True, None))
 
@@ -118,7 +121,7 @@ def make_logins() -> None:
 
 def web_command(port: int) -> list[str]:
     """One process with threads: whatever stops it leaves no worker behind that holds the port."""
-    server = [sys.executable, "-m", "waitress", "--threads=16"]
+    server = [sys.executable, "-m", "waitress", "--threads=16", *WAITRESS]
     return [*server, f"--listen=127.0.0.1:{port}", "app.wsgi:application"]
 
 

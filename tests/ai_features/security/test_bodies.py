@@ -3,7 +3,6 @@
 import os
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +14,8 @@ from typing import Any
 import pytest
 from django.test import Client
 from rest_framework.test import APIClient
+
+from app.management.commands.demo import web_command
 
 ROOT = Path(__file__).parents[3]
 LONG = b'{"credits": 1, "metadata": {"note": "' + b"x" * 70_000 + b'"}}'
@@ -42,9 +43,8 @@ def test_page_with_an_endless_form_is_refused(db: None, path: str) -> None:
 
 @pytest.fixture
 def server(free_port: int) -> Iterator[int]:
-    """The reference project as `make demo` serves it, but with two threads."""
-    command = [sys.executable, "-m", "waitress", "--threads=2", f"--listen=127.0.0.1:{free_port}"]
-    process = subprocess.Popen([*command, "app.wsgi:application"], cwd=ROOT, env={**os.environ, "SECRET_KEY": "x"})
+    """The reference project as `make demo` serves it."""
+    process = subprocess.Popen(web_command(free_port), cwd=ROOT, env={**os.environ, "SECRET_KEY": "x"})
     wait_for(lambda: answers(free_port), seconds=30)
     yield free_port
     process.terminate()
@@ -61,7 +61,7 @@ def free_port() -> int:
 
 def answers(port: int) -> bool:
     try:
-        return urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5).status == 200
+        return urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=30).status == 200
     except (urllib.error.URLError, OSError):
         return False
 
@@ -73,14 +73,23 @@ def wait_for(what: Any, seconds: float) -> None:
         time.sleep(0.1)
 
 
-def test_slow_bodies_keep_nobody_else_waiting(server: int) -> None:
-    head = b"POST /ai/api/webhooks/paystack/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{"
-    slow = [socket.create_connection(("127.0.0.1", server)) for _ in range(20)]
+HEAD = b"POST /ai/api/webhooks/paystack/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n"
+
+
+@pytest.mark.parametrize("sent", [b"", HEAD, HEAD + b"\r\n{"], ids=["nothing", "half a head", "half a body"])
+def test_slow_requests_keep_nobody_else_waiting(server: int, sent: bytes) -> None:
+    slow = [socket.create_connection(("127.0.0.1", server)) for _ in range(300)]
     try:
         for connection in slow:
-            connection.sendall(head)
+            connection.sendall(sent)
         time.sleep(0.5)
         assert all(answers(server) for _ in range(5))
     finally:
         for connection in slow:
             connection.close()
+
+
+def test_body_of_a_gigabyte_is_refused_before_it_is_sent(server: int) -> None:
+    with socket.create_connection(("127.0.0.1", server), timeout=10) as connection:
+        connection.sendall(HEAD.replace(b"1000", b"1000000000") + b"\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 413"
