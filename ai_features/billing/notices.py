@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -32,16 +33,26 @@ _SIGNALS = {
 def watch(wallet_id: int, before: int, after: int, low_balance: int | None) -> None:
     """After credits went out: `before` and `after` are what was available, in micro-credits."""
     if after <= 0 < before:
-        transaction.on_commit(lambda: tell(wallet_id, NoticeKind.DEPLETED))
-        return
+        refused(wallet_id)
+    else:
+        watch_reserved(wallet_id, before, after, low_balance)
+
+
+def watch_reserved(wallet_id: int, before: int, after: int, low_balance: int | None) -> None:
+    """The same after credits were set aside: there may be few left, but none has been used up."""
     low = default_low_balance() if low_balance is None else low_balance
     if low is not None and after < low <= before:
-        transaction.on_commit(lambda: tell(wallet_id, NoticeKind.LOW, **_low(wallet_id, after)))
+        _after_commit(lambda: tell(wallet_id, NoticeKind.LOW, **_low(wallet_id, after)))
 
 
 def refused(wallet_id: int) -> None:
-    """A call was refused for lack of credits."""
-    transaction.on_commit(lambda: tell(wallet_id, NoticeKind.DEPLETED))
+    """Nothing is left, or a call was refused for lack of credits."""
+    _after_commit(lambda: tell(wallet_id, NoticeKind.DEPLETED))
+
+
+def _after_commit(send: Callable[[], object]) -> None:
+    # The credits have gone out: whatever becomes of the notice, the caller must not hear that its call failed.
+    transaction.on_commit(send, robust=True)
 
 
 def default_low_balance() -> int | None:

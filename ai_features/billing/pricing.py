@@ -36,7 +36,9 @@ class Use:
         asked: dict[str, Any] = {}
         if self.credits is not None:
             asked["credits"] = format(to_credits(to_micro(self.credits)), "f")
-        for name in ("feature", "units", "tokens_in", "tokens_out"):
+        if self.units is not None:  # none said is one, and 0 is none
+            asked["units"] = self.units
+        for name in ("feature", "tokens_in", "tokens_out"):
             if value := getattr(self, name):
                 asked[name] = value
         return asked

@@ -112,7 +112,7 @@ def reserve(
     applied = queue.apply(operation)
     if applied is None:
         return _reserve_exactly(operation, ttl, use, caller)
-    notices.watch(wallet_id, applied.available + charge.amount, applied.available, applied.low_balance)
+    notices.watch_reserved(wallet_id, applied.available + charge.amount, applied.available, applied.low_balance)
     return Reserved(wallet_id, applied.ids[0], charge.amount, expires_at, use, caller)
 
 
@@ -130,7 +130,7 @@ def _reserve_exactly(operation: Operation, ttl: timedelta, use: Use, caller: Cal
     except InsufficientCredits:
         notices.refused(operation.wallet_id)
         raise
-    notices.watch(operation.wallet_id, before, account.available, account.wallet.low_balance)
+    notices.watch_reserved(operation.wallet_id, before, account.available, account.wallet.low_balance)
     is_capped = account.wallet.is_capped
     return Reserved(operation.wallet_id, made.pk, made.credits, made.expires_at, use, caller, is_capped=is_capped)
 
@@ -166,6 +166,7 @@ def capture(
     applied = queue.apply(operation)
     if applied is None:
         return _capture_exactly(operation)
+    notices.watch(wallet_id, applied.available + charge.amount, applied.available, applied.low_balance)
     usage.keep_up(wallet_id, applied.ids)
     return Captured(applied.ids[0], to_credits(charge.amount), to_credits(applied.balance), was_expired=False)
 
@@ -174,17 +175,18 @@ def _capture_exactly(operation: Operation) -> Captured:
     assert operation.reservation_id is not None
     request = operation.request
     with open_account(operation.wallet_id) as account:
+        is_known = account.earlier_answer(operation.key, request) is not None
         reservation = account.reservation(operation.reservation_id)
         was_expired = reservation.status == ReservationStatus.EXPIRED
-        if account.earlier_answer(operation.key, request) is not None:
+        if is_known:
             return _as_it_was(reservation)
         if _is_repeat(reservation, operation):
             account.remember(operation.key, request, _answer(reservation.entries.latest("id")))
             return _as_it_was(reservation)
-        before = account.available
         (entry,) = account.capture(reservation, operation.charges)
         account.remember(operation.key, request, _answer(entry))
-    notices.watch(operation.wallet_id, before, account.available, account.wallet.low_balance)
+    available = account.available
+    notices.watch(operation.wallet_id, available + operation.credits, available, account.wallet.low_balance)
     usage.keep_up(operation.wallet_id, [entry.pk])
     return Captured(entry.pk, to_credits(operation.credits), to_credits(entry.balance_after), was_expired)
 
@@ -199,8 +201,8 @@ def _is_repeat(reservation: Reservation, operation: Operation) -> bool:
 
 def _as_it_was(reservation: Reservation) -> Captured:
     entry = reservation.entries.latest("id")
-    was_expired = reservation.expires_at <= entry.created_at
-    return Captured(entry.pk, to_credits(reservation.captured), to_credits(entry.balance_after), was_expired)
+    was_expired = reservation.ended_at is not None and reservation.expires_at <= reservation.ended_at
+    return Captured(entry.pk, to_credits(-entry.amount), to_credits(entry.balance_after), was_expired)
 
 
 def release(wallet_id: int, reservation_id: int) -> Decimal:

@@ -14,7 +14,7 @@ from ai_features.billing.pricing import Use
 from ai_features.billing.requests import checked_key, checked_metadata, earlier_answer, is_plain_text
 from ai_features.exceptions import CreditsOutOfRange, FeatureUnknown, InsufficientCredits, InvalidRequest
 from ai_features.models import LedgerEntry
-from ai_features.money import to_credits
+from ai_features.money import MAX_MICRO, to_credits
 
 AT_ONCE_MAX = 1000
 TOKEN_LONGEST = 64
@@ -85,12 +85,14 @@ def _spend(
     prices: pricing.Prices = {}
     try:
         charges = [charge_for(use, caller, metadata, prices) for use in uses]
+        total = sum(charge.amount for charge in charges)
+        if total > MAX_MICRO:
+            raise CreditsOutOfRange
     except PRICE_REFUSALS:
         # A feature may have lost its price since; a repeat is still answered as it was.
         if (answer := earlier_answer(wallet_id, key, request)) is None:
             raise
         return _replayed(answer)
-    total = sum(charge.amount for charge in charges)
     operation = Operation("spend", wallet_id, total, charges, key, request)
     paid = queue.apply(operation) if len(uses) == 1 else hot_path.apply_one(operation)
     if paid is None:

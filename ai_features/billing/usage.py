@@ -98,7 +98,8 @@ def credits_a_day(wallet_id: int) -> int:
 def keep_up(wallet_id: int, entry_ids: Iterable[int]) -> None:
     """After new entries: have the task roll a wallet up now and then, the busier it is the more often."""
     if any(entry_id % ENTRIES_BETWEEN_TASKS == 0 for entry_id in entry_ids):
-        transaction.on_commit(lambda: roll_up_task.enqueue(wallet_id))
+        # The credits have gone out, whatever becomes of the task.
+        transaction.on_commit(lambda: roll_up_task.enqueue(wallet_id), robust=True)
 
 
 @task()

@@ -336,7 +336,8 @@ class Account:
         if closes or not is_open:
             self._expire_overdue(reservation)
             reservation.status = ReservationStatus.CAPTURED
-            reservation.ended_at = self.now
+            # Whether it had expired by then is known by this, and not by a clock that may have been another's.
+            reservation.ended_at = reservation.ended_at or self.now
         else:
             reservation.expires_at = expires_at or reservation.expires_at
         reservation.save(update_fields=["status", "credits", "captured", "overdue", "ended_at", "expires_at"])
@@ -468,7 +469,7 @@ class Account:
             if reservation.created_at.date() >= start and _falls_under(cap, _as_charge(reservation)):
                 used -= counted
             used += sum(charge.amount for charge in charges if _falls_under(cap, charge))
-            cap.used, cap.period_start = max(0, used), start
+            cap.used, cap.period_start = min(max(0, used), MAX_MICRO), start
         SpendingCap.objects.bulk_update(caps, ["used", "period_start"])
 
 

@@ -1,6 +1,6 @@
 """Whatever an app hands in: a stable code each, and nothing changed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -172,4 +172,19 @@ def test_debt_past_the_largest_number_is_refused(rich: Wallet) -> None:
     first, second = AIBillingService.reserve(rich, 1), AIBillingService.reserve(rich, 1)
     first.capture("8999999999999")
     assert refusal(lambda: second.capture("8999999999999")) == "credits_out_of_range"
+    assert_laws(rich)
+
+
+@pytest.mark.parametrize("several", [("9000000000000", "300000000000"), ["9000000000000"] * 1000])
+def test_uses_that_add_up_past_the_largest_number_are_refused(rich: Wallet, several: Sequence[str]) -> None:
+    assert refusal(lambda: AIBillingService.spend_many(rich, [Use(one) for one in several])) == "credits_out_of_range"
+    assert_laws(rich)
+
+
+def test_cap_counts_past_the_largest_number(rich: Wallet) -> None:
+    AIBillingService.set_cap(rich, "feature", "image", "day", 10)
+    for _ in range(2):
+        AIBillingService.grant(rich, "8999999999900", reason="more")
+        AIBillingService.reserve(rich, 1, feature="chat").capture("8999999999900", feature="image")
+    assert refusal(lambda: AIBillingService.spend(rich, 1, feature="image")) == "spending_cap_reached"
     assert_laws(rich)

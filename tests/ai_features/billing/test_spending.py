@@ -63,6 +63,19 @@ def test_key_of_another_request_is_a_conflict_that_shows_both(rich: Wallet) -> N
     }
 
 
+def test_key_does_not_take_no_units_for_none_said(rich: Wallet) -> None:
+    FeaturePrice.objects.create(code="image", per_call=1_000_000, per_unit=1_000_000)
+    assert AIBillingService.spend(rich, feature="image", idempotency_key="k").credits == 2
+    with pytest.raises(IdempotencyConflict):
+        AIBillingService.spend(rich, feature="image", units=0, idempotency_key="k")
+
+
+def test_used_key_is_a_conflict_also_for_a_reservation_that_is_none(rich: Wallet) -> None:
+    AIBillingService.spend(rich, 3, idempotency_key="k")
+    with pytest.raises(IdempotencyConflict):
+        AIBillingService.capture(rich, 4_711_000, 3, idempotency_key="k")
+
+
 def test_too_few_credits_says_how_many_are_missing(rich: Wallet) -> None:
     with pytest.raises(InsufficientCredits) as refused:
         AIBillingService.spend(rich, 130)
@@ -135,6 +148,13 @@ def test_capture_above_everything_becomes_debt_that_new_credits_pay(rich: Wallet
     assert_laws(rich)
 
 
+def test_many_take_nothing_of_what_is_set_aside(rich: Wallet) -> None:
+    AIBillingService.reserve(rich, 95)
+    with pytest.raises(InsufficientCredits):
+        AIBillingService.spend_many(rich, [{"credits": 3}] * 2)
+    assert AIBillingService.balance(rich).balance == 100
+
+
 def test_expired_reservation_is_let_go_and_still_charged(rich: Wallet, time_machine) -> None:
     time_machine.move_to(timezone.now(), tick=False)
     reservation = AIBillingService.reserve(rich, 100, ttl_seconds=60)
@@ -144,6 +164,19 @@ def test_expired_reservation_is_let_go_and_still_charged(rich: Wallet, time_mach
     assert (captured.was_expired, captured.new_balance) == (True, 0)
     assert AIBillingService.balance(rich).debt == 10
     assert_laws(rich)
+
+
+def test_repeat_says_expired_as_the_first_did_though_a_clock_ran_ahead(rich: Wallet, time_machine) -> None:
+    now = timezone.now()
+    time_machine.move_to(now, tick=False)
+    reservation = AIBillingService.reserve(rich, 10, ttl_seconds=60)
+    time_machine.move_to(now + timedelta(seconds=61), tick=False)
+    assert AIBillingService.balance(rich).held == 0
+    time_machine.move_to(now + timedelta(seconds=59), tick=False)
+    first = AIBillingService.capture(rich, reservation.id, 4, idempotency_key="k")
+    assert first.was_expired
+    assert AIBillingService.capture(rich, reservation.id, 4, idempotency_key="k") == first
+    assert AIBillingService.capture(rich, reservation.id, 4) == first
 
 
 def test_release_and_capture_have_one_outcome(rich: Wallet) -> None:
