@@ -109,7 +109,7 @@ def asker_of(request: Request) -> Asker:
     assert request.user.is_authenticated
     token = getattr(request.auth, "token_key", "") or ""
     data = _from_form(request.data) if isinstance(request.data, QueryDict) else request.data
-    caller = Caller(request.user.pk, token)
+    caller = Caller(request.user.pk, token, over_http=True)
     return Asker(wallet_id_of(request.user), caller, data, request.headers.get("Idempotency-Key"))
 
 
@@ -145,7 +145,8 @@ def _asker(request: HttpRequest, *, wants_balance: bool) -> Asker | None:
     user_id, wallet_id, *balance_row = row
     if wallet_id is None:
         return None
-    caller = Caller(get_user_model()._meta.pk.to_python(user_id), token[: CONSTANTS.TOKEN_KEY_LENGTH])
+    member_id = get_user_model()._meta.pk.to_python(user_id)
+    caller = Caller(member_id, token[: CONSTANTS.TOKEN_KEY_LENGTH], over_http=True)
     return Asker(wallet_id, caller, data, request.META.get("HTTP_IDEMPOTENCY_KEY"), tuple(balance_row) or None)
 
 

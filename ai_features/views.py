@@ -265,7 +265,7 @@ class ReleaseView(LeanMixin, AIView):
         return Response(self.answer(request, asker_of(request), reservation_id=reservation_id))
 
     def answer(self, request: HttpRequest, asker: Asker, *, reservation_id: int) -> dict[str, Any]:
-        return {"new_balance": reservations.release(asker.wallet_id, reservation_id)}
+        return {"new_balance": reservations.release(asker.wallet_id, reservation_id, over_http=True)}
 
 
 class RenewView(LeanMixin, AIView):
@@ -279,7 +279,7 @@ class RenewView(LeanMixin, AIView):
 
     def answer(self, request: HttpRequest, asker: Asker, *, reservation_id: int) -> dict[str, Any]:
         ttl = whole_number(asker.data, "ttl_seconds")
-        return {"expires_at": reservations.renew(asker.wallet_id, reservation_id, ttl)}
+        return {"expires_at": reservations.renew(asker.wallet_id, reservation_id, ttl, over_http=True)}
 
 
 class AvailabilityView(AIView):

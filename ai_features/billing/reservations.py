@@ -15,7 +15,7 @@ from ai_features.billing import notices, usage
 from ai_features.billing.ledger import open_account, queue
 from ai_features.billing.ledger.hot_path import Operation
 from ai_features.billing.pricing import Credits, Use
-from ai_features.billing.requests import checked_key, earlier_answer
+from ai_features.billing.requests import earlier_answer
 from ai_features.billing.spending import PRICE_REFUSALS, Caller, charge_for
 from ai_features.conf import ai_credits
 from ai_features.exceptions import InsufficientCredits, InvalidRequest, ReservationNotFound
@@ -97,7 +97,7 @@ def reserve(
 ) -> Reserved:
     """Raises InsufficientCredits, SpendingCapReached, IdempotencyConflict, or a RequestRefused."""
     ttl = checked_ttl(ttl_seconds)
-    checked_key(key)
+    key = caller.own_key(key)
     request = {} if key is None else {"operation": "reserve", **use.request}
     if key is not None and ttl_seconds is not None:
         request["ttl_seconds"] = ttl_seconds
@@ -108,7 +108,9 @@ def reserve(
             raise
         return _reserved(wallet_id, answer, use, caller)
     expires_at = timezone.now() + ttl
-    operation = Operation("reserve", wallet_id, charge.amount, [charge], key, request, expires_at=expires_at)
+    operation = Operation(
+        "reserve", wallet_id, charge.amount, [charge], key, request, expires_at=expires_at, over_http=caller.over_http
+    )
     applied = queue.apply(operation)
     if applied is None:
         return _reserve_exactly(operation, ttl, use, caller)
@@ -124,7 +126,7 @@ def _reserve_exactly(operation: Operation, ttl: timedelta, use: Use, caller: Cal
             if answer is not None:
                 return _reserved(operation.wallet_id, answer, use, caller)
             before = account.available
-            made = account.reserve(operation.charges[0], ttl)
+            made = account.reserve(operation.charges[0], ttl, over_http=operation.over_http)
             balance, until = account.wallet.balance, made.expires_at.isoformat()
             account.remember(operation.key, request, {"ids": [made.pk], "balance": balance, "expires_at": until})
     except InsufficientCredits:
@@ -153,7 +155,7 @@ def capture(
 
     Raises ReservationNotFound, ReservationEnded, IdempotencyConflict, or a RequestRefused.
     """
-    checked_key(key)
+    key = caller.own_key(key)
     _check_id(reservation_id)
     request = {} if key is None else {"operation": "capture", "reservation": reservation_id, **use.request}
     try:
@@ -162,7 +164,16 @@ def capture(
         if earlier_answer(wallet_id, key, request) is None:
             raise
         return _as_it_was(Reservation.objects.get(pk=reservation_id, wallet=wallet_id))
-    operation = Operation("capture", wallet_id, charge.amount, [charge], key, request, reservation_id=reservation_id)
+    operation = Operation(
+        "capture",
+        wallet_id,
+        charge.amount,
+        [charge],
+        key,
+        request,
+        reservation_id=reservation_id,
+        over_http=caller.over_http,
+    )
     applied = queue.apply(operation)
     if applied is None:
         return _capture_exactly(operation)
@@ -176,7 +187,7 @@ def _capture_exactly(operation: Operation) -> Captured:
     request = operation.request
     with open_account(operation.wallet_id) as account:
         is_known = account.earlier_answer(operation.key, request) is not None
-        reservation = account.reservation(operation.reservation_id)
+        reservation = account.reservation(operation.reservation_id, over_http=operation.over_http)
         was_expired = reservation.status == ReservationStatus.EXPIRED
         if is_known:
             return _as_it_was(reservation)
@@ -205,26 +216,26 @@ def _as_it_was(reservation: Reservation) -> Captured:
     return Captured(entry.pk, to_credits(-entry.amount), to_credits(entry.balance_after), was_expired)
 
 
-def release(wallet_id: int, reservation_id: int) -> Decimal:
+def release(wallet_id: int, reservation_id: int, *, over_http: bool = False) -> Decimal:
     """Let go of it all and return the balance, in credits. Safe to repeat.
 
     Raises ReservationNotFound, ReservationEnded.
     """
     _check_id(reservation_id)
-    applied = queue.apply(Operation("release", wallet_id, 0, reservation_id=reservation_id))
+    applied = queue.apply(Operation("release", wallet_id, 0, reservation_id=reservation_id, over_http=over_http))
     if applied is not None:
         return to_credits(applied.balance)
     with open_account(wallet_id) as account:
-        account.release(account.reservation(reservation_id))
+        account.release(account.reservation(reservation_id, over_http=over_http))
     return to_credits(account.wallet.balance)
 
 
-def renew(wallet_id: int, reservation_id: int, ttl_seconds: int | None = None) -> datetime:
+def renew(wallet_id: int, reservation_id: int, ttl_seconds: int | None = None, *, over_http: bool = False) -> datetime:
     """Keep it open until `ttl_seconds` from now. Raises ReservationNotFound, ReservationEnded, InvalidRequest."""
     ttl = checked_ttl(ttl_seconds)
     _check_id(reservation_id)
     with open_account(wallet_id) as account:
-        reservation = account.reservation(reservation_id)
+        reservation = account.reservation(reservation_id, over_http=over_http)
         account.renew(reservation, ttl)
     return reservation.expires_at
 

@@ -39,14 +39,26 @@ class SpentMany:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is spending: a member of the team whose wallet it is, and the token that the call came with."""
+    """Who is spending: a member of the team whose wallet it is, and the token that the call came with.
+
+    `over_http` is a buyer's own call; else it is the app that charges the buyer.
+    """
 
     member_id: int | None = None
     token: str = ""
+    over_http: bool = False
 
     def __post_init__(self) -> None:
         if not is_plain_text(self.token, TOKEN_LONGEST):
             raise InvalidRequest(fields={"token": [f"At most {TOKEN_LONGEST} printable characters."]})
+
+    def own_key(self, key: str | None) -> str | None:
+        """As it is kept. A buyer's keys never meet the app's: who uses those up beforehand would be charged nothing.
+
+        Raises IdempotencyKeyUnusable.
+        """
+        checked_key(key)
+        return f"HTTP→{key}" if self.over_http and key is not None else key
 
 
 def spend(wallet_id: int, use: Use, caller: Caller, *, key: str | None, metadata: dict[str, Any] | None) -> Spent:
@@ -81,7 +93,7 @@ def _spend(
     request: dict[str, Any],
     metadata: dict[str, Any] | None,
 ) -> tuple[Applied, int]:
-    checked_key(key)
+    key = caller.own_key(key)
     prices: pricing.Prices = {}
     try:
         charges = [charge_for(use, caller, metadata, prices) for use in uses]

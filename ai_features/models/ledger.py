@@ -144,7 +144,7 @@ class IdempotencyKey(models.Model):
 
     pk = models.CompositePrimaryKey("wallet_id", "key")
     wallet = models.ForeignKey("Wallet", models.PROTECT, related_name="+", db_index=False, db_constraint=False)
-    key = models.CharField(_("idempotency key"), max_length=100)
+    key = models.CharField(_("idempotency key"), max_length=110)
     request = models.JSONField(_("request"))
     answer = models.JSONField(_("answer"))
     created_at = models.DateTimeField(_("created"), db_default=Now())

@@ -50,6 +50,8 @@ class Reservation(models.Model):
         db_constraint=False,
     )
     token = models.CharField(_("token"), max_length=64, blank=True, default="", db_default="")
+    # The buyer made it, and may end it over HTTP. What the app made is the app's to end.
+    over_http = models.BooleanField(_("over HTTP"), default=False, db_default=False)
     expires_at = models.DateTimeField(_("expires"))
     created_at = models.DateTimeField(_("created"), db_default=Now())
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)

@@ -285,7 +285,7 @@ class Account:
         self.wallet.unallocated += total
         return self._use(EntryKind.SPEND, charges, total)
 
-    def reserve(self, charge: Charge, ttl: timedelta) -> Reservation:
+    def reserve(self, charge: Charge, ttl: timedelta, *, over_http: bool = False) -> Reservation:
         """Set credits aside. Raises InsufficientCredits or SpendingCapReached."""
         self._require(charge.amount)
         self._count_against_caps([charge])
@@ -296,6 +296,7 @@ class Account:
             feature=charge.feature,
             member_id=charge.member_id,
             token=charge.token,
+            over_http=over_http,
             expires_at=self.now + ttl,
             created_at=self.now,
         )
@@ -359,10 +360,10 @@ class Account:
         reservation.expires_at = self.now + ttl
         reservation.save(update_fields=["expires_at"])
 
-    def reservation(self, reservation_id: int) -> Reservation:
-        """One of this wallet's own, locked. Raises ReservationNotFound."""
+    def reservation(self, reservation_id: int, *, over_http: bool = False) -> Reservation:
+        """One of this wallet's own, locked; over HTTP only one made so. Raises ReservationNotFound."""
         found = _locked(self.wallet.reservations.filter(pk=reservation_id)).first()
-        if found is None:
+        if found is None or (over_http and not found.over_http):
             raise ReservationNotFound
         return found
 

@@ -43,6 +43,7 @@ class Operation:
     reservation_id: int | None = None
     expires_at: datetime | None = None
     closes: bool = True
+    over_http: bool = False
 
 
 class Applied(NamedTuple):
@@ -132,6 +133,8 @@ def _as_row(number: int, operation: Operation) -> dict[str, Any]:
         row |= {"k": operation.key, "q": operation.request}
     if operation.reservation_id is not None:
         row |= {"r": operation.reservation_id, "closes": operation.closes}
+    if operation.over_http:
+        row["h"] = True
     if operation.expires_at is not None:
         row["e"] = operation.expires_at
     match operation.charges:

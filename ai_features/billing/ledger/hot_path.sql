@@ -23,7 +23,7 @@ BEGIN
       SELECT o.*, x.*
         FROM json_to_recordset(operations) AS o (
           n int, op text, w bigint, c bigint, items json, k text, q jsonb, r bigint, closes boolean,
-          e timestamptz, f text, p jsonb, d jsonb, m bigint, t text)
+          h boolean, e timestamptz, f text, p jsonb, d jsonb, m bigint, t text)
         LEFT JOIN (
           SELECT x.id, x.balance, x.held, x.unallocated, x.low_balance, (x.debt > 0 OR x.overdue > 0 OR x.is_capped
               OR coalesce(x.next_expiry_at <= now, false)) AS is_unusual
@@ -60,6 +60,7 @@ BEGIN
                ended_at = CASE WHEN o.closes THEN now END,
                expires_at = CASE WHEN o.closes THEN x.expires_at ELSE coalesce(o.e, x.expires_at) END
          WHERE x.id = o.r AND x.wallet_id = o.w AND x.status = 'open' AND x.expires_at > now AND x.credits >= o.c
+           AND (x.over_http OR o.h IS NULL)
         RETURNING CASE WHEN o.closes THEN x.credits ELSE o.c END INTO let_go;
         CONTINUE WHEN NOT FOUND;
         holds[i] := holds[i] - let_go;
@@ -67,8 +68,9 @@ BEGIN
 
       IF o.op = 'reserve' THEN
         holds[i] := holds[i] + o.c;
-        INSERT INTO ai_features_reservation (wallet_id, credits, feature, member_id, token, expires_at, created_at)
-        VALUES (o.w, o.c, o.f, o.m, o.t, o.e, now)
+        INSERT INTO ai_features_reservation
+          (wallet_id, credits, feature, member_id, token, over_http, expires_at, created_at)
+        VALUES (o.w, o.c, o.f, o.m, o.t, o.h IS NOT NULL, o.e, now)
         RETURNING ARRAY[id] INTO made;
       ELSIF o.op = 'release' THEN
         made := ARRAY[o.r];

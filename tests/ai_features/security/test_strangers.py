@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 from ai_features.billing import AIBillingService
 from ai_features.billing.purchases import new_reference
 from ai_features.exceptions import PurchaseNotFound, ReservationNotFound
-from ai_features.models import Purchase, Wallet
+from ai_features.models import Purchase, Reservation, Wallet
 
 UNKNOWN = "AI-CREDIT-1700000000-ffffffffffffffff"
 
@@ -19,7 +19,9 @@ UNKNOWN = "AI-CREDIT-1700000000-ffffffffffffffff"
 @pytest.fixture
 def reservation(wallet: Wallet) -> int:
     AIBillingService.grant(wallet, 10, reason="trial")
-    return AIBillingService.reserve(wallet, 5).id
+    made = AIBillingService.reserve(wallet, 5).id
+    Reservation.objects.filter(pk=made).update(over_http=True)
+    return made
 
 
 def test_python_finds_only_ones_own(purchase: Purchase, reservation: int, other_buyer: User) -> None:
