@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from ai_features.admin.showing import ReadOnlyAdmin
 from ai_features.billing.accounts import reports
-from ai_features.models import AccountDay, AccountItem
+from ai_features.models import AccountDay, AccountItem, Mode
 from ai_features.money import to_major
 
 # The statement as it is added up: what each part is about, then sign, words and column of the report for each line.
@@ -120,7 +120,7 @@ def _shown(told: Sequence[reports.Statement], first: date, last: date) -> dict[s
     columns = [statement.columns() for statement in told]
     late = reports.late_items(first, last)
     return {
-        "currencies": [_of(one.currency) for one in told],
+        "currencies": [_of(one.currency, one.mode) for one in told],
         "days": (told[0].first, told[0].last) if told else None,
         "parts": [
             (heading, [(sign, label, [_figure(column, name) for column in columns]) for sign, label, name in lines])
@@ -133,12 +133,14 @@ def _shown(told: Sequence[reports.Statement], first: date, last: date) -> dict[s
     }
 
 
-def _of(currency: str) -> str:
-    return currency or _("granted, and all debt")
+def _of(currency: str, mode: str) -> str:
+    if not currency:
+        return _("granted, and all debt")
+    return _("%(currency)s, test mode") % {"currency": currency} if mode == Mode.TEST else currency
 
 
 def _amount(item: AccountItem) -> tuple[str, Decimal]:
-    return _of(item.currency), to_major(item.amount_minor)
+    return _of(item.currency, item.mode), to_major(item.amount_minor)
 
 
 def _figure(column: dict[str, Any], name: str) -> str:

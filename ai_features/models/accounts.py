@@ -4,17 +4,20 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from ai_features.models.purchases import Mode
+
 
 class AccountDay(models.Model):
-    """What one day did to the books in one currency, closed after its end. Money in the subunit, credits in micro.
+    """What one day did to the books in one currency of one mode, closed after its end. Subunit and micro-credits.
 
     The day ends with the ledger entry `last_entry_id`, so each entry belongs to exactly one day. Movements are of the
     day, `…_closing` are what stood at its end: closing of the day before, plus the movements, is the closing. The
-    currency is empty for credits that nobody paid for, which have no money.
+    currency and the mode are empty for credits that nobody paid for, which have no money.
     """
 
     day = models.DateField(_("day"))
     currency = models.CharField(_("currency"), max_length=3, blank=True)
+    mode = models.CharField(_("mode"), max_length=4, choices=Mode, blank=True, default="")
     last_entry_id = models.BigIntegerField()
 
     received_minor = models.BigIntegerField(_("received"), default=0)
@@ -49,13 +52,13 @@ class AccountDay(models.Model):
     class Meta:
         verbose_name = _("day of the accounts")
         verbose_name_plural = _("accounts")
-        ordering = ["-day", "currency"]
+        ordering = ["-day", "currency", "mode"]
         constraints = [
-            models.UniqueConstraint(fields=["day", "currency"], name="ai_account_day_once"),
+            models.UniqueConstraint(fields=["day", "currency", "mode"], name="ai_account_day_once"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.day} {self.currency}".strip()
+        return f"{self.day} {self.currency} {self.mode}".strip()
 
 
 class ItemKind(models.TextChoices):
@@ -112,6 +115,12 @@ class AccountItem(models.Model):
         if self.payout is not None:
             return str(self.payout.paystack_id)
         return "" if self.purchase is None else str(self.purchase.reference)
+
+    @property
+    def mode(self) -> str:
+        """Only what belongs to a settled purchase, or was paid out, is booked."""
+        purchase = self.purchase if self.refund is None else self.refund.purchase
+        return getattr(self.payout or purchase, "mode", "")
 
     @property
     def is_late(self) -> bool:

@@ -15,7 +15,7 @@ from django.db.models import F, Max
 from django.utils import timezone
 
 from ai_features.billing.accounts.money import ONE_DAY, Money, midnight, money_of, unbooked
-from ai_features.billing.accounts.replay import Entry, LotState, Moved, WalletState, by_currency, values_of_lots
+from ai_features.billing.accounts.replay import Book, Entry, LotState, Moved, WalletState, by_book, values_of_lots
 from ai_features.models import AccountDay, AccountItem, LedgerEntry, Lot, LotMark, LotSource
 
 GRACE = timedelta(hours=1)
@@ -34,8 +34,8 @@ class Day:
 
     day: date
     last_entry_id: int
-    moved: defaultdict[str, Moved] = field(default_factory=by_currency)
-    money: dict[str, Money] = field(default_factory=dict)
+    moved: defaultdict[Book, Moved] = field(default_factory=by_book)
+    money: dict[Book, Money] = field(default_factory=dict)
     marks: dict[int, int] = field(default_factory=dict)
     new_items: list[AccountItem] = field(default_factory=list)
 
@@ -148,19 +148,19 @@ def _states(wallet_ids: Iterable[int], entries: Iterable[Entry]) -> dict[int, Wa
 
 
 def _state_of(lot: Lot, remaining: int) -> LotState:
-    currency, value_minor = "", 0
+    book, value_minor = Book(), 0
     if lot.purchase is not None:
         sold = values_of_lots(lot.purchase.price_minor, lot.purchase.credits, lot.purchase.bonus_credits)
-        currency, value_minor = lot.purchase.currency, sold[lot.source != LotSource.PURCHASED]
+        book, value_minor = Book(lot.purchase.currency, lot.purchase.mode), sold[lot.source != LotSource.PURCHASED]
     is_purchased = lot.source == LotSource.PURCHASED
-    return LotState(lot.pk, lot.amount, remaining, lot.expires_at, is_purchased, currency, value_minor)
+    return LotState(lot.pk, lot.amount, remaining, lot.expires_at, is_purchased, book, value_minor)
 
 
 def _write(worked: Day) -> None:
     with transaction.atomic():
         before = _closings(worked.day - ONE_DAY)
-        currencies = sorted({*before, *worked.moved, *worked.money})
-        rows = [row_of(worked, currency, before.get(currency)) for currency in currencies or [""]]
+        books = sorted({*before, *worked.moved, *worked.money})
+        rows = [row_of(worked, book, before.get(book)) for book in books or [Book()]]
         # The unique constraint refuses a second one who closes the same day, before any mark is written.
         AccountDay.objects.bulk_create(rows)
         AccountItem.objects.bulk_create(worked.new_items, batch_size=ROWS_AT_A_TIME)
@@ -173,18 +173,19 @@ def _write(worked: Day) -> None:
             LotMark.objects.filter(pk__in=used_up[first : first + ROWS_AT_A_TIME]).delete()
 
 
-def _closings(day: date) -> dict[str, AccountDay]:
-    return {row.currency: row for row in AccountDay.objects.filter(day=day)}
+def _closings(day: date) -> dict[Book, AccountDay]:
+    return {Book(row.currency, row.mode): row for row in AccountDay.objects.filter(day=day)}
 
 
-def row_of(worked: Day, currency: str, before: AccountDay | None) -> AccountDay:
-    """The day's row in one currency: its movements, and what follows from them and the day before."""
-    moved = worked.moved.get(currency, Moved())
-    money = worked.money.get(currency, Money())
+def row_of(worked: Day, book: Book, before: AccountDay | None) -> AccountDay:
+    """The day's row in one book: its movements, and what follows from them and the day before."""
+    moved = worked.moved.get(book, Moved())
+    money = worked.money.get(book, Money())
     before = before or AccountDay()
     return AccountDay(
         day=worked.day,
-        currency=currency,
+        currency=book.currency,
+        mode=book.mode,
         last_entry_id=worked.last_entry_id,
         **money.as_dict(),
         **moved.as_dict(),

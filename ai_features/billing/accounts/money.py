@@ -1,4 +1,4 @@
-"""Money at Paystack, by currency: what a day's payments brought, what went back, and what was paid out.
+"""Money at Paystack, by currency and mode: what a day's payments brought, what went back, and what was paid out.
 
 A payment counts in the day of the ledger entry that settled it, so none is late. A refund, a payout and a fee that was
 not known at once are booked one by one, each once: in the day they belong to, or, where they become known after that
@@ -17,6 +17,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum, Value
 from django.db.models.functions import Coalesce, Left, NullIf
 from django.utils import timezone
 
+from ai_features.billing.accounts.replay import Book
 from ai_features.models import AccountItem, EntryKind, ItemKind, Payout, Purchase, Refund, RefundStatus
 
 ONE_DAY = timedelta(days=1)
@@ -27,7 +28,7 @@ _PAID: Any = Coalesce(NullIf("paid_amount_minor", Value(0)), "amount_minor")
 
 @dataclass(slots=True)
 class Money:
-    """What moved at Paystack in one currency, and what of it was still on its way to payers at the end of the day."""
+    """What moved at Paystack in one book, and what of it was still on its way to payers at the end of the day."""
 
     received_minor: int = 0
     tax_minor: int = 0
@@ -68,19 +69,19 @@ def midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time()))
 
 
-def money_of(day: date, after: int, last: int) -> tuple[dict[str, Money], list[AccountItem]]:
+def money_of(day: date, after: int, last: int) -> tuple[dict[Book, Money], list[AccountItem]]:
     """What a day moved, whose entries are those after one and up to another, and the items that it is the first to
     book; nothing is written."""
-    money: defaultdict[str, Money] = defaultdict(Money)
+    money: defaultdict[Book, Money] = defaultdict(Money)
     settled = Purchase.objects.filter(entries__kind=EntryKind.PURCHASE, entries__id__gt=after, entries__id__lte=last)
     _count_payments(settled, money)
     new = [*_fees_unknown(settled, day), *unbooked(day, day)]
-    booked = AccountItem.objects.filter(day=day).select_related("refund")
+    booked = AccountItem.objects.filter(day=day).select_related("refund__purchase", "payout", "purchase")
     for item in [*booked.iterator(2000), *new]:
         is_lost = item.refund is not None and item.refund.dispute_id is not None
-        money[item.currency].book(item, lost_in_dispute=is_lost)
-    for currency, open_minor in _on_their_way(midnight(day + ONE_DAY)):
-        money[currency].refunds_open_minor = open_minor
+        money[Book(item.currency, item.mode)].book(item, lost_in_dispute=is_lost)
+    for currency, mode, open_minor in _on_their_way(midnight(day + ONE_DAY)):
+        money[Book(currency, mode)].refunds_open_minor = open_minor
     return dict(money), new
 
 
@@ -92,22 +93,22 @@ def unbooked(day: date, until: date) -> Iterator[AccountItem]:
     yield from _fees(day)
 
 
-def _count_payments(settled: QuerySet[Purchase], money: defaultdict[str, Money]) -> None:
+def _count_payments(settled: QuerySet[Purchase], money: defaultdict[Book, Money]) -> None:
     settled = settled.order_by()
     told = ~Exists(AccountItem.objects.filter(purchase=OuterRef("pk"), kind=ItemKind.FEE_UNKNOWN))
     sums = (
         settled.annotate(paid_in=_PAID_IN, fee_was_told=told)
-        .values("paid_in")
+        .values("paid_in", "mode")
         .annotate(received=Sum(_PAID), count=Count("pk"), fees=Sum("fees_minor", filter=Q(fee_was_told=True)))
     )
     row: Any  # the plugin knows of no sums in it
     for row in sums:
-        of_currency = money[row["paid_in"]]
-        of_currency.received_minor, of_currency.payments = row["received"], row["count"]
-        of_currency.fees_minor = row["fees"] or 0
-    taxes = settled.values_list("currency").annotate(tax=Sum(F("amount_minor") - F("price_minor")))
-    for currency, tax_minor in taxes:
-        money[currency].tax_minor = tax_minor
+        of_book = money[Book(row["paid_in"], row["mode"])]
+        of_book.received_minor, of_book.payments = row["received"], row["count"]
+        of_book.fees_minor = row["fees"] or 0
+    taxes = settled.values_list("currency", "mode").annotate(tax=Sum(F("amount_minor") - F("price_minor")))
+    for currency, mode, tax_minor in taxes:
+        money[Book(currency, mode)].tax_minor = tax_minor
 
 
 def _fees_unknown(settled: QuerySet[Purchase], day: date) -> Iterator[AccountItem]:
@@ -170,8 +171,8 @@ def _payouts(day: date, end: datetime) -> Iterator[AccountItem]:
             )
 
 
-def _on_their_way(end: datetime) -> Iterable[tuple[str, int]]:
+def _on_their_way(end: datetime) -> Iterable[tuple[str, str, int]]:
     """Refunds asked for and not ended at that moment: Paystack has set the money aside already."""
     asked = Refund.objects.filter(asked_at__lt=end, purchase__completed_at__lt=end).order_by()
     still_open = asked.filter(Q(ended_at__isnull=True) | Q(ended_at__gte=end))
-    return still_open.values_list("currency").annotate(minor=Sum("amount_minor"))
+    return still_open.values_list("currency", "purchase__mode").annotate(minor=Sum("amount_minor"))

@@ -19,6 +19,13 @@ _USE = frozenset({EntryKind.SPEND, EntryKind.CAPTURE, EntryKind.DEBT_PAYMENT})
 _IN = {EntryKind.PURCHASE: "credits_sold", EntryKind.BONUS: "credits_bonus", EntryKind.GRANT: "credits_granted"}
 
 
+class Book(NamedTuple):
+    """Whose statement a figure is in. Test and live share nothing; what nobody paid for, and debt, has neither part."""
+
+    currency: str = ""
+    mode: str = ""
+
+
 class Entry(NamedTuple):
     """`change` is that of the balance: the amount, and what debt took on."""
 
@@ -31,14 +38,14 @@ class Entry(NamedTuple):
 
 @dataclass(slots=True)
 class LotState:
-    """`value_minor` is what all of it was sold for; 0 for credits that were given. `currency` is empty for those."""
+    """`value_minor` is what all of it was sold for; 0 for credits that were given."""
 
     id: int
     amount: int
     remaining: int
     expires_at: datetime | None
     is_purchased: bool
-    currency: str
+    book: Book
     value_minor: int
 
     @property
@@ -53,7 +60,7 @@ class LotState:
 
 @dataclass(slots=True)
 class Moved:
-    """What moved in one currency."""
+    """What moved in one book."""
 
     sold_minor: int = 0
     used_minor: int = 0
@@ -80,7 +87,7 @@ class Moved:
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
-def by_currency() -> defaultdict[str, Moved]:
+def by_book() -> defaultdict[Book, Moved]:
     return defaultdict(Moved)
 
 
@@ -92,23 +99,23 @@ class WalletState:
     changed: set[int] = field(default_factory=set)
     _order: list[LotState] | None = None
 
-    def apply(self, entries: Iterable[Entry], moved: defaultdict[str, Moved]) -> None:
+    def apply(self, entries: Iterable[Entry], moved: defaultdict[Book, Moved]) -> None:
         for entry in entries:
             if entry.debt_change:
-                moved[""].debt_change += entry.debt_change
+                moved[Book()].debt_change += entry.debt_change
             if entry.change > 0:
                 assert entry.lot_id is not None, "credits come in lots"
                 self._come(self.lots[entry.lot_id], entry, moved)
             elif entry.change < 0:
                 for lot, amount in self._leave(entry):
-                    self._book_out(lot, amount, entry.kind, moved[lot.currency])
+                    self._book_out(lot, amount, entry.kind, moved[lot.book])
 
-    def _come(self, lot: LotState, entry: Entry, moved: defaultdict[str, Moved]) -> None:
+    def _come(self, lot: LotState, entry: Entry, moved: defaultdict[Book, Moved]) -> None:
         before = lot.value_left_minor
         self._set(lot, lot.remaining + entry.change)
         if not lot.remaining - entry.change:
             self._order = None
-        gained, book = lot.value_left_minor - before, moved[lot.currency]
+        gained, book = lot.value_left_minor - before, moved[lot.book]
         if name := _IN.get(EntryKind(entry.kind)):
             setattr(book, name, getattr(book, name) + entry.change)
             book.sold_minor += gained

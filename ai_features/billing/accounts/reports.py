@@ -1,4 +1,4 @@
-"""Closed days added up for a period: each figure by currency, with opening and closing."""
+"""Closed days added up for a period: each figure by currency and mode, with opening and closing."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ class Written(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One currency in one period, in the subunit and in micro-credits. Days that are not closed are not in it."""
+    """One currency of one mode in one period, in the subunit and in micro-credits, without days that are not closed."""
 
     currency: str
+    mode: str
     first: date
     last: date
     figures: dict[str, int]
@@ -54,6 +55,7 @@ class Statement:
             "from": self.first.isoformat(),
             "to": self.last.isoformat(),
             "currency": self.currency or GRANTED,
+            "mode": self.mode,
         }
         told |= {f"opening_{_name(name)}": _shown(name, value) for name, value in self.openings.items()}
         told |= {_name(name): _shown(name, value) for name, value in self.figures.items()}
@@ -62,18 +64,19 @@ class Statement:
 
 
 def statements(first: date, last: date) -> list[Statement]:
-    """A statement for each currency that has any history by then; granted credits, which have none, come last."""
+    """A statement for each currency that has any history by then, of real money first; granted credits, which have
+    none, come last."""
     rows = AccountDay.objects.filter(day__gte=first, day__lte=last).order_by("day")
-    by_currency: dict[str, list[AccountDay]] = {}
+    by_book: dict[tuple[bool, str, str], list[AccountDay]] = {}
     for row in rows:
-        by_currency.setdefault(row.currency, []).append(row)
-    return [_statement(by_currency[currency]) for currency in sorted(by_currency, key=lambda code: code or "~")]
+        by_book.setdefault((not row.currency, row.mode, row.currency), []).append(row)
+    return [_statement(by_book[book]) for book in sorted(by_book)]
 
 
 def items(first: date, last: date) -> QuerySet[AccountItem]:
     """What the days of a period booked one by one: refunds, payouts and fees that were not known at once."""
     booked = AccountItem.objects.filter(day__gte=first, day__lte=last).order_by("day", "id")
-    return booked.select_related("refund__dispute", "payout", "purchase")
+    return booked.select_related("refund__dispute", "refund__purchase", "payout", "purchase")
 
 
 def late_items(first: date, last: date) -> QuerySet[AccountItem]:
@@ -94,17 +97,17 @@ def month_of(text: str) -> tuple[date, date]:
 
 def write_csv(told: Iterable[Statement], file: Written) -> None:
     rows = [statement.columns() for statement in told]
-    writer = csv.DictWriter(file, list(rows[0]) if rows else ["from", "to", "currency"], lineterminator="\n")
+    writer = csv.DictWriter(file, list(rows[0]) if rows else ["from", "to", "currency", "mode"], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
 
 
 def write_items_csv(booked: QuerySet[AccountItem], file: Written) -> None:
     writer = csv.writer(file, lineterminator="\n")
-    money = ("currency", "amount", "of_it_of_others")
+    money = ("currency", "mode", "amount", "of_it_of_others")
     writer.writerow(["booked_on", "of", "what", *money, "reference", "paystack_id"])
     for item in booked.iterator(2000):
-        of_it = (item.currency, to_major(item.amount_minor), to_major(item.others_minor))
+        of_it = (item.currency, item.mode, to_major(item.amount_minor), to_major(item.others_minor))
         reference = _as_text(item.source) if item.payout is None else ""
         writer.writerow([item.day, item.of_day, what(item), *of_it, reference, _paystack_id(item)])
 
@@ -148,7 +151,7 @@ def _statement(days: Sequence[AccountDay]) -> Statement:
     }
     openings = {name: closings[name] - change for name, change in changes.items()}
     stands = {name: getattr(days[-1], name) for name in STANDS}
-    return Statement(days[0].currency, days[0].day, days[-1].day, figures, openings, closings, stands)
+    return Statement(days[0].currency, days[0].mode, days[0].day, days[-1].day, figures, openings, closings, stands)
 
 
 def _name(name: str) -> str:

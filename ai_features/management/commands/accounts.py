@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from ai_features.billing.accounts import close_days, rebuild, reports
 from ai_features.billing.accounts.reports import Statement
 from ai_features.management.progress import ProgressBar
+from ai_features.models import Mode
 
 
 class Command(BaseCommand):
@@ -58,7 +59,8 @@ class Command(BaseCommand):
     def _tell(self, statement: Statement) -> None:
         columns = statement.columns()
         first, last = columns.pop("from"), columns.pop("to")
-        self.stdout.write(f"{columns.pop('currency')}, {first} to {last}")
+        is_test = ", test mode" if columns.pop("mode") == Mode.TEST else ""
+        self.stdout.write(f"{columns.pop('currency')}{is_test}, {first} to {last}")
         for name, value in columns.items():
             self.stdout.write(f"  {name.replace('_', ' '):<28} {value:>20,}")
         self.stdout.write("")

@@ -1,10 +1,12 @@
 """The accountant's books: worked examples in round numbers, and that everything always adds up."""
 
 from datetime import date, datetime, timedelta
+from importlib import import_module
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError, call_command
 from django.db import transaction
@@ -16,11 +18,11 @@ from hypothesis import strategies as st
 from ai_features.billing import AIBillingService
 from ai_features.billing.accounts import close_days, rebuild, statements
 from ai_features.billing.accounts.closing import work_out
-from ai_features.billing.accounts.replay import values_of_lots
+from ai_features.billing.accounts.replay import Book, values_of_lots
 from ai_features.billing.ledger import open_account
 from ai_features.billing.settlement import settle
 from ai_features.exceptions import AICreditsError
-from ai_features.models import AccountDay, LedgerEntry, LotMark, Purchase, SettledBy, Wallet
+from ai_features.models import AccountDay, LedgerEntry, LotMark, Payout, Purchase, Refund, SettledBy, Wallet
 from tests.paystack_facts import facts
 
 pytestmark = pytest.mark.django_db
@@ -36,12 +38,13 @@ def clock(time_machine):
 
 def buy(wallet: Wallet, number: int = 0, **sold: Any) -> Purchase:
     """The Value pack, settled: GHS 80 for 80 credits and 20 bonus, unless it is sold otherwise."""
-    terms = {"price_minor": 8000, "amount_minor": 8000, "credits": 80_000_000, "bonus_credits": 20_000_000} | sold
+    terms = {"price_minor": 8000, "amount_minor": 8000, "credits": 80_000_000, "bonus_credits": 20_000_000}
+    terms |= {"mode": "live"} | sold
     purchase = Purchase.objects.create(
-        reference=f"AI-CREDIT-{number}", wallet=wallet, buyer=wallet.user, email="ama@example.com", mode="test",
+        reference=f"AI-CREDIT-{number}", wallet=wallet, buyer=wallet.user, email="ama@example.com",
         package_code="value", currency="GHS", **terms,
     )  # fmt: skip
-    return settle(purchase.reference, facts(purchase), settled_by=SettledBy.WEBHOOK)
+    return settle(purchase.reference, facts(purchase, domain=purchase.mode), settled_by=SettledBy.WEBHOOK)
 
 
 def of(day: int | str, currency: str = "GHS") -> dict[str, Any]:
@@ -96,6 +99,68 @@ def test_granted_credits_are_worth_nothing_and_stand_apart(wallet: Wallet, clock
     close_days()
     assert of(2, "") == {"credits_granted": 10.0, "credits_spent": 4.0, "closing_credits": 6.0}
     assert of(2)["closing_deferred"] == 80.0
+
+
+def test_money_of_test_mode_is_in_no_statement_of_money(wallet: Wallet, clock) -> None:
+    buy(wallet, 1, mode="live", bonus_credits=0)
+    buy(wallet, 2, mode="test", bonus_credits=0, amount_minor=9200)
+    AIBillingService.spend(wallet, 100)
+    clock.shift(timedelta(days=2))
+    close_days()
+    live, test = statements(date(2026, 11, 2), date(2026, 11, 2))
+    assert [(told.currency, told.mode) for told in (live, test)] == [("GHS", "live"), ("GHS", "test")]
+    real, pretended = live.columns(), test.columns()
+    figures = ("received", "tax", "payments", "used", "closing_credits")
+    assert [real[name] for name in figures] == [80, 0, 1, 80, 0]
+    assert [pretended[name] for name in figures] == [92, 12, 1, 20, 60]
+
+
+def test_refunds_and_payouts_stay_with_their_mode(wallet: Wallet, clock) -> None:
+    noon = START + timedelta(hours=3)
+    for number, mode in enumerate(("live", "test")):
+        bought = buy(wallet, number, mode=mode)
+        about = {"purchase": bought, "reference": bought.reference, "asked_at": noon, "currency": "GHS"}
+        Refund.objects.create(**about, amount_minor=1000 + number, status="processed", ended_at=noon)
+        Refund.objects.create(**about, amount_minor=2000 + number)
+        Payout.objects.create(
+            paystack_id="1", mode=mode, currency="GHS", status="success", settled_at=noon, processed_minor=8000,
+            fees_minor=0, deducted_minor=0, effective_minor=5000 + number, tied_at=noon,
+        )  # fmt: skip
+    clock.shift(timedelta(days=2))
+    close_days()
+    for number, told in enumerate(statements(date(2026, 11, 2), date(2026, 11, 2))):
+        assert (told.figures["refunded_minor"], told.figures["paid_out_minor"]) == (1000 + number, 5000 + number)
+        assert told.stands["refunds_open_minor"] == 2000 + number
+
+
+@pytest.mark.parametrize("modes", [["test", "test"], ["test", "live"]])
+def test_days_closed_before_modes_were_told_apart(wallet: Wallet, clock, modes: list[str]) -> None:
+    for number, mode in enumerate(modes):
+        buy(wallet, number, mode=mode)
+    clock.shift(timedelta(days=2))
+    close_days()
+    closed = [(one.currency, one.mode, one.figures) for one in statements(date(2026, 11, 2), date(2026, 11, 2))]
+    if len(set(modes)) > 1:
+        AccountDay.objects.filter(mode="live").delete()
+    AccountDay.objects.update(mode="")
+    import_module("ai_features.migrations.0013_accounts_by_mode").tell_modes(apps, None)
+    close_days()
+    told = statements(date(2026, 11, 2), date(2026, 11, 2))
+    assert [(one.currency, one.mode, one.figures) for one in told] == closed
+
+
+def test_page_and_command_say_which_money_is_none(wallet: Wallet, clock, admin_client: Client, capsys) -> None:
+    buy(wallet, 1)
+    buy(wallet, 2, mode="test")
+    clock.shift(timedelta(days=2))
+    close_days()
+    page = admin_client.get("/admin/ai_features/accountday/?day=2026-11-02").content.decode()
+    assert "GHS, test mode" in page
+    call_command("accounts", day="2026-11-02")
+    assert "GHS, test mode, 2026-11-02 to 2026-11-02" in capsys.readouterr().out
+    call_command("accounts", day="2026-11-02", csv=True)
+    rows = [line.split(",")[2:4] for line in capsys.readouterr().out.splitlines()]
+    assert rows == [["currency", "mode"], ["GHS", "live"], ["GHS", "test"]]
 
 
 def test_price_is_spread_evenly_over_all_credits() -> None:
@@ -325,5 +390,5 @@ def test_page_costs_the_same_however_long_the_history(november: None, django_ass
 
 
 def test_open_day_can_be_worked_out_without_closing_it(november: None) -> None:
-    assert work_out(date(2026, 11, 5)).moved["GHS"].used_minor == 2000
+    assert work_out(date(2026, 11, 5)).moved[Book("GHS", "live")].used_minor == 2000
     assert not AccountDay.objects.exists()

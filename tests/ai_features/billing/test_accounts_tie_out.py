@@ -304,8 +304,10 @@ def test_items_are_listed_with_their_day_and_reference(month: dict[str, int], tm
         reports.write_items_csv(booked, file)
     lines = (tmp_path / "items.csv").read_text().splitlines()
     lost = Dispute.objects.get().purchase.reference
-    assert lines[0] == "booked_on,of,what,currency,amount,of_it_of_others,reference,paystack_id"
-    assert any(line.startswith(f"2026-11-04,2026-11-04,lost in a dispute,GHS,80.00,0.00,{lost},") for line in lines)
+    assert lines[0] == "booked_on,of,what,currency,mode,amount,of_it_of_others,reference,paystack_id"
+    assert any(
+        line.startswith(f"2026-11-04,2026-11-04,lost in a dispute,GHS,test,80.00,0.00,{lost},") for line in lines
+    )
     assert len(lines) == 1 + booked.count()
 
 
