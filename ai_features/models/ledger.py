@@ -6,6 +6,12 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from ai_features.models.disputes import Dispute
+from ai_features.models.lots import Lot
+from ai_features.models.purchases import Purchase
+from ai_features.models.refunds import Refund
+from ai_features.models.wallets import Wallet
+
 
 class EntryKind(models.TextChoices):
     PURCHASE = "purchase", _("purchase")
@@ -33,15 +39,17 @@ class LedgerEntry(models.Model):
     `metadata`, which may only be emptied.
     """
 
-    wallet = models.ForeignKey("Wallet", models.PROTECT, related_name="entries", db_index=False)
+    # On PostgreSQL triggers hold the keys that name a class, and the checks (`entry_laws.py`). They look at once: a
+    # dump must have first what entries refer to, so this model comes after those.
+    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="entries", db_index=False)
     kind = models.CharField(_("kind"), max_length=20, choices=EntryKind)
     amount = models.BigIntegerField(_("amount"))
     debt_change = models.BigIntegerField(_("debt change"), default=0, db_default=0)
     balance_after = models.BigIntegerField(_("balance after"))
     purchase = models.ForeignKey(
-        "Purchase", models.PROTECT, null=True, blank=True, related_name="entries", db_index=False
+        Purchase, models.PROTECT, null=True, blank=True, related_name="entries", db_index=False
     )
-    lot = models.ForeignKey("Lot", models.PROTECT, null=True, blank=True, related_name="entries", db_index=False)
+    lot = models.ForeignKey(Lot, models.PROTECT, null=True, blank=True, related_name="entries", db_index=False)
     reason = models.CharField(_("reason"), max_length=200, blank=True, default="", db_default="")
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -75,10 +83,8 @@ class LedgerEntry(models.Model):
         db_index=False,
         db_constraint=False,
     )
-    refund = models.ForeignKey("Refund", models.PROTECT, null=True, blank=True, related_name="entries", db_index=False)
-    dispute = models.ForeignKey(
-        "Dispute", models.PROTECT, null=True, blank=True, related_name="entries", db_index=False
-    )
+    refund = models.ForeignKey(Refund, models.PROTECT, null=True, blank=True, related_name="entries", db_index=False)
+    dispute = models.ForeignKey(Dispute, models.PROTECT, null=True, blank=True, related_name="entries", db_index=False)
     metadata = models.JSONField(
         _("metadata"), null=True, blank=True, help_text=_("The app's own note on the call; emptied by redaction.")
     )

@@ -1,5 +1,5 @@
 """Law 5 in the database: ledger entries, their seals, received webhook bodies and items of the accounts never change
-and are never deleted.
+and are never deleted. On PostgreSQL also what every entry must be (`entry_laws.py`).
 
 Installed after every `migrate`, not by one migration: SQLite drops a table's triggers whenever Django rebuilds the
 table for a later change of its columns.
@@ -11,6 +11,8 @@ import re
 from typing import Any
 
 from django.db import connections
+
+from ai_features.models import entry_laws
 
 FROZEN_COLUMNS = {
     "ai_features_ledgerentry": (
@@ -52,26 +54,29 @@ def create_statements(vendor: str) -> list[str]:
         case "sqlite":
             return [statement for table in FROZEN_COLUMNS for statement in _sqlite(table)]
         case "postgresql":
-            return [_POSTGRESQL_FUNCTION, *(s for table in FROZEN_COLUMNS for s in _postgresql(table))]
+            frozen = (statement for table in FROZEN_COLUMNS for statement in _postgresql(table))
+            return [_POSTGRESQL_FUNCTION, *frozen, *entry_laws.create_statements()]
         case _:
             raise NotImplementedError(f"AI credits need PostgreSQL or SQLite, not {vendor}.")
 
 
 def names(vendor: str) -> set[str]:
     """Of all triggers that should be there."""
-    found = (re.search(r"(\w+) BEFORE ", statement) for statement in create_statements(vendor))
-    return {match[1] for match in found if match}
+    return {
+        name for statement in create_statements(vendor) for name in re.findall(r"(\w+) (?:BEFORE|AFTER) ", statement)
+    }
 
 
 def drop_statements(vendor: str) -> list[str]:
     """For tests that empty the tables; nothing else has a reason to."""
     on = {"sqlite": "", "postgresql": " ON {table}"}[vendor]
     kinds = ["update", "delete", "rewrite", "revision", *(["truncate"] if vendor == "postgresql" else [])]
-    return [
+    frozen = (
         f"DROP TRIGGER IF EXISTS {table}_no_{kind}" + on.format(table=table)
         for table in FROZEN_COLUMNS
         for kind in kinds
-    ]
+    )
+    return [*frozen, *(entry_laws.drop_statements() if vendor == "postgresql" else ())]
 
 
 def _sqlite(table: str) -> list[str]:
