@@ -14,4 +14,7 @@ from app.settings import DATABASES
 PAYSTACK_SECRET_KEY = "sk_test_sandbox"  # noqa: S105  the sandbox's own, known to all
 
 if "BENCH_SQLITE" not in os.environ:
-    DATABASES["default"] = json.loads(os.environ["BENCH_DATABASE"]) | {"CONN_MAX_AGE": None}
+    DATABASES["default"] = json.loads(os.environ["BENCH_DATABASE"]) | {
+        "CONN_MAX_AGE": None,
+        "OPTIONS": {"prepare_threshold": 5},
+    }

@@ -24,4 +24,5 @@ def start_server() -> dict[str, Any]:
         "USER": uri.username,
         "HOST": parse_qs(uri.query)["host"][0],
         "PORT": uri.port or "",
+        "OPTIONS": {"prepare_threshold": 1},
     }

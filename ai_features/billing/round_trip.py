@@ -3,14 +3,21 @@
 On PostgreSQL in autocommit it is handed to libpq as it is: Django's cursor and psycopg's above it take three times
 as long as the statement itself (benchmarks/README.md). Everywhere else – SQLite, inside a transaction, while queries
 are logged, counted or instrumented – it goes through Django's cursor like any other. The answer is the same.
+
+Where connections prepare statements (`OPTIONS: {"prepare_threshold": 5}`, psycopg's own switch, which Django leaves off
+for the sake of poolers), PostgreSQL parses and plans each of them once a session.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
+from hashlib import sha256
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -47,7 +54,7 @@ def _straight(connection: Any, sql: str, parameters: Sequence[Any]) -> list[Row]
     # Here and not above: a host on SQLite has no psycopg.
     from psycopg import adapt, errors, pq  # noqa: PLC0415
 
-    result = connection.pgconn.exec_params(_numbered(sql), [_as_text(value) for value in parameters])
+    result = _ask(connection, _numbered(sql), [_as_text(value) for value in parameters])
     if result.status != pq.ExecStatus.TUPLES_OK:
         if connection.pgconn.status != pq.ConnStatus.OK:
             raise errors.OperationalError(result.error_message.decode(errors="replace"))
@@ -55,6 +62,66 @@ def _straight(connection: Any, sql: str, parameters: Sequence[Any]) -> list[Row]
     loader = adapt.Transformer(connection)
     loader.set_pgresult(result)
     return loader.load_rows(0, result.ntuples, tuple)
+
+
+@dataclass(slots=True)
+class _Session:
+    """What a connection has sent so far: how often a statement came as text, and what is prepared, by name."""
+
+    sent: Counter[bytes] = field(default_factory=Counter)
+    prepared: set[bytes] = field(default_factory=set)
+
+
+_SESSIONS: WeakKeyDictionary[Any, _Session] = WeakKeyDictionary()
+
+
+def _ask(connection: Any, sql: bytes, values: Sequence[bytes | None]) -> Any:
+    threshold = connection.prepare_threshold
+    if threshold is None:
+        return connection.pgconn.exec_params(sql, values)
+    session, name = _SESSIONS.get(connection), _name(sql)
+    if session is None:
+        session = _SESSIONS[connection] = _Session()
+    if name not in session.prepared and session.sent[name] < threshold:
+        session.sent[name] += 1
+        return connection.pgconn.exec_params(sql, values)
+    return _ask_prepared(connection.pgconn, session.prepared, name, sql, values)
+
+
+_DUPLICATE = b"42P05"
+_LOST = (b"26000", b"0A000")
+"""SQLSTATE of a statement that the session does not have (a pooler gave us another one), or whose answer has another
+form by now (a migration). Both are told before anything is done."""
+
+
+def _ask_prepared(pgconn: Any, prepared: set[bytes], name: bytes, sql: bytes, values: Sequence[bytes | None]) -> Any:
+    for is_last in (False, True):
+        if name not in prepared:
+            state = _state(pgconn.prepare(name, sql))
+            if state not in (None, _DUPLICATE):
+                # What it is will be told without preparing it, too.
+                return pgconn.exec_params(sql, values)
+            prepared.add(name)
+        result = pgconn.exec_prepared(name, values)
+        if is_last or _state(result) not in _LOST:
+            break
+        prepared.discard(name)
+        pgconn.exec_(b"DEALLOCATE " + name)
+    return result
+
+
+def _state(result: Any) -> bytes | None:
+    """The SQLSTATE of an error; None of a success."""
+    from psycopg import pq  # noqa: PLC0415
+
+    state: bytes | None = result.error_field(pq.DiagnosticField.SQLSTATE)
+    return state
+
+
+@cache
+def _name(sql: bytes) -> bytes:
+    """The same for the same text in each process, for sessions that a pooler hands round."""
+    return b"ai_features_" + sha256(sql).hexdigest()[:32].encode()
 
 
 @cache

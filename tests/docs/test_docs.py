@@ -60,7 +60,7 @@ def test_every_variable_of_the_reference_project_is_documented() -> None:
     example = set(re.findall(r"^(?:# )?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert documented == read
     assert example <= read
-    assert read - example == {"CONN_MAX_AGE", "HSTS_SECONDS"}
+    assert read - example == {"CONN_MAX_AGE", "HSTS_SECONDS", "PREPARE_THRESHOLD"}
 
 
 def classes_of(family: type[exceptions.AICreditsError]) -> set[type[exceptions.AICreditsError]]:

@@ -1,0 +1,105 @@
+"""Statements of the credit engine that a PostgreSQL connection has prepared, and what may have become of them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import IntegrityError, connection
+
+from ai_features.billing import AIBillingService
+from ai_features.billing.round_trip import fetch_all
+from ai_features.models import LedgerEntry, Wallet
+from tests.laws import assert_laws
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's statements are prepared by its module"),
+]
+
+
+@contextmanager
+def connected(threshold: int | None) -> Iterator[None]:
+    """A connection that has sent nothing yet."""
+    options = connection.settings_dict["OPTIONS"]
+    before = options["prepare_threshold"]
+    connection.close()
+    options["prepare_threshold"] = threshold
+    yield
+    options["prepare_threshold"] = before
+    connection.close()
+
+
+def prepared() -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM pg_prepared_statements")
+        return {name for (name,) in cursor.fetchall()}
+
+
+def execute(sql: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+
+
+@pytest.fixture
+def rich(wallet: Wallet) -> Wallet:
+    AIBillingService.grant(wallet, 100, reason="trial")
+    return wallet
+
+
+def test_statement_is_prepared_once_it_was_sent_that_often(rich: Wallet) -> None:
+    with connected(2):
+        known = []
+        for _ in range(4):
+            AIBillingService.spend(rich, 1)
+            known.append(len(prepared()))
+    assert known == [0, 0, 1, 1]
+
+
+def test_nothing_is_prepared_without_a_threshold(rich: Wallet) -> None:
+    with connected(None):
+        for _ in range(7):
+            AIBillingService.spend(rich, 1)
+        assert prepared() == set()
+
+
+def test_new_connection_prepares_anew(rich: Wallet) -> None:
+    for _ in range(2):
+        with connected(0):
+            AIBillingService.spend(rich, 1)
+            assert len(prepared()) == 1
+
+
+def test_session_that_lost_its_statements_spends_once(rich: Wallet) -> None:
+    with connected(0):
+        AIBillingService.spend(rich, 1)
+        execute("DEALLOCATE ALL")
+        AIBillingService.spend(rich, 1)
+        assert len(prepared()) == 1
+    assert LedgerEntry.objects.filter(kind="spend").count() == 2
+    assert_laws(rich)
+
+
+def test_statement_that_another_prepared_in_the_session_is_used(rich: Wallet) -> None:
+    with connected(0):
+        fetch_all("SELECT %s::int", [1])
+        (name,) = prepared()
+    with connected(0):
+        execute(f"PREPARE {name} (int) AS SELECT $1")
+        assert fetch_all("SELECT %s::int", [7]) == [(7,)]
+
+
+def test_answer_that_changed_its_form_is_read_anew(db: None) -> None:
+    with connected(0):
+        execute("CREATE TEMPORARY TABLE form AS SELECT 1 AS one")
+        assert fetch_all("SELECT * FROM form WHERE one = %s", [1]) == [(1,)]
+        execute("ALTER TABLE form ADD two int DEFAULT 2")
+        assert fetch_all("SELECT * FROM form WHERE one = %s", [1]) == [(1, 2)]
+
+
+def test_errors_are_those_of_django(db: None) -> None:
+    with connected(0):
+        execute("CREATE TEMPORARY TABLE form (one int CHECK (one > 0))")
+        for _ in range(2):
+            with pytest.raises(IntegrityError, match="form_one_check"):
+                fetch_all("INSERT INTO form VALUES (%s) RETURNING one", [0])
+        assert fetch_all("INSERT INTO form VALUES (%s) RETURNING one", [1]) == [(1,)]
