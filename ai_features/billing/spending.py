@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from ai_features.billing import notices, pricing, usage
-from ai_features.billing.ledger import Charge, hot_path, open_account, queue
+from ai_features.billing.ledger import Charge, UserKey, hot_path, open_account, queue
 from ai_features.billing.ledger.hot_path import Applied, Operation
 from ai_features.billing.pricing import Use
 from ai_features.billing.requests import checked_key, checked_metadata, earlier_answer, is_plain_text
@@ -44,7 +44,7 @@ class Caller:
     `over_http` is a buyer's own call; else it is the app that charges the buyer.
     """
 
-    member_id: int | None = None
+    member_id: UserKey | None = None
     token: str = ""
     over_http: bool = False
 

@@ -9,7 +9,7 @@ Every row lock is taken in this package, always in this order, so that no two tr
 purchase, wallet (several: in id order), reservation. Lots, entries, keys and caps belong to whoever holds the wallet.
 """
 
-from ai_features.billing.ledger.accounts import Account, Charge, NewLot, open_account
+from ai_features.billing.ledger.accounts import Account, Charge, NewLot, UserKey, open_account
 from ai_features.billing.ledger.hot_path import settle
 from ai_features.billing.ledger.locks import lock_purchase, lock_refunds
 from ai_features.billing.ledger.take_backs import TakenBack, freeze, give_back, take_back, thaw
@@ -19,6 +19,7 @@ __all__ = [
     "Charge",
     "NewLot",
     "TakenBack",
+    "UserKey",
     "freeze",
     "give_back",
     "lock_purchase",

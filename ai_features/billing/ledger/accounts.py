@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import connections, transaction
@@ -45,6 +46,9 @@ from ai_features.models import (
 )
 from ai_features.money import MAX_MICRO, to_credits
 
+UserKey = int | str | UUID
+"""Of the project's own user model."""
+
 LOTS_AT_A_TIME = 100
 
 _ONE_DAY = timedelta(days=1)
@@ -73,7 +77,7 @@ class Charge:
     feature: str = ""
     pricing: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
-    member_id: int | None = None
+    member_id: UserKey | None = None
     token: str = ""
 
 
@@ -294,7 +298,7 @@ class Account:
             wallet=self.wallet,
             credits=charge.amount,
             feature=charge.feature,
-            member_id=charge.member_id,
+            member_id=charge.member_id,  # type: ignore[misc]  # the plugin knows one user model
             token=charge.token,
             over_http=over_http,
             expires_at=self.now + ttl,

@@ -14,14 +14,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
+from django.contrib.auth import get_user_model
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.utils import timezone
 
-from ai_features.billing.ledger.accounts import Charge
+from ai_features.billing.ledger.accounts import Charge, UserKey
 from ai_features.billing.round_trip import fetch_all
 
 _FUNCTIONS = [Path(__file__).with_name(name) for name in ("hot_path.sql", "spend.sql", "settle.sql")]
@@ -70,7 +72,13 @@ def install(*, using: str = "default", **_: Any) -> None:
     ):
         with connections[using].cursor() as cursor:
             for path in _FUNCTIONS:
-                cursor.execute(path.read_text())
+                cursor.execute(path.read_text().replace("user_key", user_key_type()))
+
+
+@cache
+def user_key_type() -> str:
+    """The column type of a reference to a user, whose model is the project's; `user_key` in the functions."""
+    return str(get_user_model()._meta.pk.rel_db_type(connection))
 
 
 def apply(operations: Sequence[Operation], *, may_wait: bool = True) -> list[Applied | Busy | None]:
@@ -100,8 +108,10 @@ def _spend_alone(operation: Operation) -> Applied | None:
     if operation.op != "spend" or operation.key is not None or len(operation.charges) != 1:
         return None
     (charge,) = operation.charges
-    about = [charge.feature, _json(charge.pricing), _json(charge.metadata), charge.member_id]
-    sql = "SELECT * FROM ai_features_spend(%s::bigint, %s::bigint, %s, %s::jsonb, %s::jsonb, %s::bigint, %s)"
+    about = [charge.feature, _json(charge.pricing), _json(charge.metadata), _text(charge.member_id)]
+    sql = (
+        f"SELECT * FROM ai_features_spend(%s::bigint, %s::bigint, %s, %s::jsonb, %s::jsonb, %s::{user_key_type()}, %s)"  # noqa: S608
+    )
     rows = fetch_all(sql, [operation.wallet_id, operation.credits, *about, timezone.now()])
     return Applied(*rows[0]) if rows else None
 
@@ -190,12 +200,20 @@ def _spend_on_sqlite(operation: Operation) -> Applied | None:
         running, ids = balance + credits_, []
         for charge in operation.charges:
             running -= charge.amount
-            about = [charge.feature, _json(charge.pricing), _json(charge.metadata), charge.member_id, now]
+            about = [charge.feature, _json(charge.pricing), _json(charge.metadata), _for_sqlite(charge.member_id), now]
             ids.append(cursor.execute(_ENTER, [wallet_id, -charge.amount, running, *about]).fetchone()[0])
         if key is not None:
             answer = {"ids": ids, "balance": balance}
             cursor.execute(_REMEMBER, [wallet_id, key, _json(operation.request), _json(answer), now])
     return Applied(ids, balance, available, low_balance)
+
+
+def _for_sqlite(key: UserKey | None) -> Any:
+    return get_user_model()._meta.pk.get_db_prep_value(key, connection)
+
+
+def _text(key: UserKey | None) -> str | None:
+    return None if key is None else str(key)
 
 
 def _json(value: Any) -> str | None:

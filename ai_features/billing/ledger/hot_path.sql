@@ -23,7 +23,7 @@ BEGIN
       SELECT o.*, x.*
         FROM json_to_recordset(operations) AS o (
           n int, op text, w bigint, c bigint, items json, k text, q jsonb, r bigint, closes boolean,
-          h boolean, e timestamptz, f text, p jsonb, d jsonb, m bigint, t text)
+          h boolean, e timestamptz, f text, p jsonb, d jsonb, m user_key, t text)
         LEFT JOIN (
           SELECT x.id, x.balance, x.held, x.unallocated, x.low_balance, (x.debt > 0 OR x.overdue > 0 OR x.is_capped
               OR coalesce(x.next_expiry_at <= now, false)) AS is_unusual
@@ -84,7 +84,7 @@ BEGIN
           INSERT INTO ai_features_ledgerentry
             (wallet_id, kind, amount, balance_after, feature, pricing, metadata, member_id, reservation_id, created_at)
           SELECT o.w, o.op, -y.c, has[i] - sum(y.c) OVER (ROWS UNBOUNDED PRECEDING), y.f, y.p, y.d, y.m, o.r, now
-            FROM json_to_recordset(o.items) AS y (c bigint, f text, p jsonb, d jsonb, m bigint)
+            FROM json_to_recordset(o.items) AS y (c bigint, f text, p jsonb, d jsonb, m user_key)
           RETURNING id)
         SELECT array_agg(id ORDER BY id) INTO made FROM entries;
         has[i] := has[i] - o.c;
@@ -110,6 +110,6 @@ BEGIN
     SELECT a.id, o.w, o.op, -o.c, a.leaves, o.f, o.p, o.d, o.m, o.r, now
       FROM unnest(charged, entry, leaves) AS a (n, id, leaves)
       JOIN json_to_recordset(operations) AS o (
-        n int, op text, w bigint, c bigint, r bigint, f text, p jsonb, d jsonb, m bigint) ON o.n = a.n;
+        n int, op text, w bigint, c bigint, r bigint, f text, p jsonb, d jsonb, m user_key) ON o.n = a.n;
   END IF;
 END $$
