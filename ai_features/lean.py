@@ -26,6 +26,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 
 from ai_features import errors
+from ai_features.billing.ledger.hot_path import user_key_type
 from ai_features.billing.round_trip import fetch_all
 from ai_features.billing.spending import Caller
 from ai_features.billing.wallets import wallet_id_of
@@ -45,6 +46,19 @@ class Asker(NamedTuple):
     balance_row: tuple[Any, ...] | None = None
 
 
+class Asked(NamedTuple):
+    """What came with a request, before anybody knows whose token it is."""
+
+    token: str
+    data: Any
+    key: str | None
+
+    @property
+    def digest(self) -> str:
+        digest: str = hash_token(self.token)
+        return digest
+
+
 class LeanMixin:
     """For an AIView with one method, whose whole work is done by `answer`."""
 
@@ -52,6 +66,9 @@ class LeanMixin:
 
     answer: Callable[..., dict[str, Any]]
     """Takes the request, the asker, and what the address names."""
+
+    def answer_by_token(self, asked: Asked) -> dict[str, Any] | None:
+        """The answer, if one round trip can look the token up and do the work too; None, and nothing done, if not."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **path: Any) -> HttpResponse:
         response = self.at_once(request, **path)
@@ -62,8 +79,14 @@ class LeanMixin:
         # Not OPTIONS, which every view has and which must do nothing.
         is_ours = request.method in ("GET", "POST") and hasattr(self, request.method.lower())
         try:
-            asker = _asker(request, wants_balance=self.wants_balance) if is_ours else None
-            return None if asker is None else json_response(self.answer(request, asker, **path))
+            asked = _asked(request) if is_ours else None
+            if asked is None:
+                return None
+            answer = self.answer_by_token(asked)
+            if answer is None:
+                asker = _asker(asked, wants_balance=self.wants_balance)
+                answer = None if asker is None else self.answer(request, asker, **path)
+            return None if answer is None else json_response(answer)
         except AICreditsError as error:
             return errors.response_to(error)
         except errors.DATABASE_DOWN:
@@ -125,9 +148,11 @@ def _from_form(form: QueryDict) -> dict[str, Any]:
     return data
 
 
-def _asker(request: HttpRequest, *, wants_balance: bool) -> Asker | None:
+def _asked(request: HttpRequest) -> Asked | None:
     scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-    if scheme != knox_settings.AUTH_HEADER_PREFIX or knox_settings.AUTO_REFRESH or ai_credits().wallet_resolver:
+    if scheme != knox_settings.AUTH_HEADER_PREFIX or not (token.isascii() and token.isalnum()):
+        return None
+    if knox_settings.AUTO_REFRESH or ai_credits().wallet_resolver:
         return None
     data: Any = {}
     if request.method != "GET":
@@ -139,23 +164,27 @@ def _asker(request: HttpRequest, *, wants_balance: bool) -> Asker | None:
             data = from_json(request.body)
         except (ParseError, RequestDataTooBig):
             return None
-    row = _read_token(token, wants_balance=wants_balance) if token.isascii() and token.isalnum() else None
+    return Asked(token, data, request.META.get("HTTP_IDEMPOTENCY_KEY"))
+
+
+def _asker(asked: Asked, *, wants_balance: bool) -> Asker | None:
+    row = _read_token(asked.digest, wants_balance=wants_balance)
     if row is None:
         return None
     user_id, wallet_id, *balance_row = row
     if wallet_id is None:
         return None
     member_id = get_user_model()._meta.pk.to_python(user_id)
-    caller = Caller(member_id, token[: CONSTANTS.TOKEN_KEY_LENGTH], over_http=True)
-    return Asker(wallet_id, caller, data, request.META.get("HTTP_IDEMPOTENCY_KEY"), tuple(balance_row) or None)
+    caller = Caller(member_id, asked.token[: CONSTANTS.TOKEN_KEY_LENGTH], over_http=True)
+    return Asker(wallet_id, caller, asked.data, asked.key, tuple(balance_row) or None)
 
 
-def _read_token(token: str, *, wants_balance: bool) -> tuple[Any, ...] | None:
+def _read_token(digest: str, *, wants_balance: bool) -> tuple[Any, ...] | None:
     """User and wallet of a token in force, in one indexed read, and the wallet's balance in the same; None for another.
 
     Knox has its own way of doing this, with a read for each step.
     """
-    digest, now = hash_token(token), timezone.now()
+    now = timezone.now()
     if connection.vendor != "postgresql":
         moment = connection.ops.adapt_datetimefield_value(now)
         return next(iter(fetch_all(_select(digest="%s", now="%s"), [digest, moment])), None)
@@ -165,20 +194,44 @@ def _read_token(token: str, *, wants_balance: bool) -> tuple[Any, ...] | None:
 
 
 def install(*, using: str = "default", **_: Any) -> None:
-    """Create or replace the function that reads a token on PostgreSQL, where its plan stays cached; after `migrate`."""
+    """Create or replace the functions that read tokens on PostgreSQL, where plans stay cached; after `migrate`."""
     database = connections[using]
     if database.vendor == "postgresql" and "ai_features_wallet" in database.introspection.table_names():
         with database.cursor() as cursor:
-            cursor.execute(_FUNCTION.format(select=_select(digest="digest", now="now")))
+            cursor.execute(_ASKER.format(select=_select(digest="digest", now="now")))
+            cursor.execute(_SPENDING.format(select=_select(digest="d.digest", now="now"), user_key=user_key_type()))
 
 
-_FUNCTION = """
+_ASKER = """
 DROP FUNCTION IF EXISTS ai_features_asker;
 CREATE FUNCTION ai_features_asker(digest text, now timestamptz)
 RETURNS TABLE (user_id text, wallet_id bigint)
 LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_variable
 BEGIN RETURN QUERY {select}; END $$
+"""
+
+# A row for each token in force; one without ids was left alone.
+_SPENDING = """
+DROP FUNCTION IF EXISTS ai_features_spend_by_token;
+CREATE FUNCTION ai_features_spend_by_token(
+  digests text[], costs bigint[], features text[], pricings text[], notes text[], now timestamptz, may_wait boolean)
+RETURNS TABLE (n bigint, ids bigint[], balance bigint, available bigint, low_balance bigint, wallet bigint)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+  wallets bigint[];
+  members {user_key}[];
+BEGIN
+  SELECT array_agg(a.wallet ORDER BY d.n), array_agg(a.member::{user_key} ORDER BY d.n) INTO wallets, members
+    FROM unnest(digests) WITH ORDINALITY AS d (digest, n) LEFT JOIN LATERAL ({select}) AS a (member, wallet) ON true;
+  RETURN QUERY
+  SELECT o.n, s.ids, s.balance, s.available, s.low_balance, o.wallet
+    FROM unnest(wallets) WITH ORDINALITY AS o (wallet, n)
+    LEFT JOIN ai_features_spend_each(
+      wallets, costs, features, pricings, notes, members, now, may_wait) AS s ON s.n = o.n
+   WHERE o.wallet IS NOT NULL;
+END $$
 """
 
 

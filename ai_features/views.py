@@ -41,8 +41,9 @@ from ai_features.exceptions import (
     CreditsNotANumber,
     InsufficientCredits,
     InvalidRequest,
+    RequestRefused,
 )
-from ai_features.lean import Asker, LeanMixin, asker_of
+from ai_features.lean import Asked, Asker, LeanMixin, asker_of
 from ai_features.models import LedgerEntry, Purchase, PurchaseStatus
 from ai_features.money import CURRENCIES, to_credits
 from ai_features.openapi import AISchema, link
@@ -201,6 +202,15 @@ class SpendView(LeanMixin, AIView):
     def post(self, request: Request) -> Response:
         """Take credits now: `credits`, or what `feature` costs for so much of it."""
         return Response(self.answer(request, asker_of(request)))
+
+    def answer_by_token(self, asked: Asked) -> dict[str, Any] | None:
+        if asked.key is not None:
+            return None
+        try:
+            spent = spending.spend_by_token(asked.digest, *use_of(asked.data))
+        except RequestRefused:
+            return None
+        return None if spent is None else {"entry": spent.entry, "new_balance": spent.new_balance}
 
     def answer(self, request: HttpRequest, asker: Asker) -> dict[str, Any]:
         use, metadata = use_of(asker.data)

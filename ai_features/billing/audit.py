@@ -37,11 +37,17 @@ FUNCTIONS = (
     "ai_features_apply",
     "ai_features_asker",
     "ai_features_balance",
+    "ai_features_capture_each",
+    "ai_features_charge",
     "ai_features_check_entries",
     "ai_features_keep_referred",
     "ai_features_refuse",
+    "ai_features_reserve_each",
     "ai_features_settle",
     "ai_features_spend",
+    "ai_features_spend_by_token",
+    "ai_features_spend_each",
+    "ai_features_spend_from_one",
 )
 """On PostgreSQL."""
 

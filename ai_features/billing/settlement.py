@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from ai_features.billing import ledger, receipts, refund_list, review_items
@@ -32,7 +33,6 @@ from ai_features.models import (
     Wallet,
     WebhookEvent,
 )
-from ai_features.money import MAX_MICRO
 from ai_features.paystack import PaystackService, Transaction
 from ai_features.signals import purchase_abandoned, purchase_completed, purchase_failed
 
@@ -45,15 +45,6 @@ _SIGNALS = {
 }
 
 _ON_SETTLING = (EntryKind.PURCHASE, EntryKind.BONUS, EntryKind.DEBT_PAYMENT)
-_NOTED = (
-    "paystack_id",
-    "paid_amount_minor",
-    "paid_currency",
-    "fees_minor",
-    "channel",
-    "gateway_response",
-    "paid_at",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,25 +138,10 @@ def record_and_settle(event: WebhookEvent, facts: Transaction) -> bool:
     """Save the event, and settle its purchase in the same round trip where Paystack confirms it exactly as it was
     sold. Says whether it was settled; if not, nothing is changed but that the event is on record.
     """
-    if not facts.is_paid or facts.was_reversed:
+    if not facts.is_paid or facts.was_reversed or connection.vendor != "postgresql":
         event.save()
         return False
-    delivery = _noted(facts) | {
-        "sha256": event.body_sha256,
-        "event": event.event,
-        "reference": facts.reference,
-        "source_ip": event.source_ip,
-        "mode": facts.mode,
-        "currency": facts.currency,
-        "amount_minor": facts.amount_minor,
-        "expires_at": _expiry(timezone.now()),
-        "max_micro": MAX_MICRO,
-    }
-    recorded = ledger.settle(delivery, bytes(event.body))
-    if recorded is None:
-        event.save()
-        return False
-    event.pk, is_settled = recorded
+    event.pk, is_settled = ledger.settle(delivery_of(event, facts))
     event._state.adding = False
     if is_settled:
         event.status, event.outcome, event.attempts = EventStatus.PROCESSED, PurchaseStatus.COMPLETED, 1
@@ -241,22 +217,34 @@ def _log(reference: str, status: str, settled_by: str) -> None:
 
 
 def _note_facts(purchase: Purchase, facts: Transaction) -> None:
-    purchase.note_payment(
-        paystack_id="" if facts.id is None else str(facts.id),
-        paid_amount_minor=facts.amount_minor,
-        paid_currency=facts.currency,
-        fees_minor=facts.fees_minor,
-        channel=facts.channel,
-        gateway_response=facts.gateway_response,
-        paid_at=facts.paid_at,
-    )
+    for name, value in _noted(facts).items():
+        setattr(purchase, name, value)
 
 
 def _noted(facts: Transaction) -> dict[str, Any]:
-    """The same by column, cut to what fits."""
-    purchase = Purchase()
-    _note_facts(purchase, facts)
-    return {name: getattr(purchase, name) for name in _NOTED}
+    """What a purchase keeps of the payment, by column, cut to what fits."""
+    return {
+        "paystack_id": "" if facts.id is None else str(facts.id),
+        "paid_amount_minor": facts.amount_minor,
+        "paid_currency": Purchase.cut("paid_currency", facts.currency),
+        "fees_minor": facts.fees_minor,
+        "channel": Purchase.cut("channel", facts.channel),
+        "gateway_response": Purchase.cut("gateway_response", facts.gateway_response),
+        "paid_at": facts.paid_at,
+    }
+
+
+def delivery_of(event: WebhookEvent, facts: Transaction) -> ledger.Delivery:
+    told = _noted(facts) | {
+        "sha256": event.body_sha256,
+        "event": event.event,
+        "source_ip": event.source_ip,
+        "mode": facts.mode,
+        "currency": facts.currency,
+        "amount_minor": facts.amount_minor,
+        "expires_at": _expiry(timezone.now()),
+    }
+    return ledger.Delivery(facts.reference, orjson.dumps(told), bytes(event.body))
 
 
 def complete(

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from django.db import connection
+
 from ai_features.billing import notices, pricing, usage
 from ai_features.billing.ledger import Charge, UserKey, hot_path, open_account, queue
 from ai_features.billing.ledger.hot_path import Applied, Operation
 from ai_features.billing.pricing import Use
 from ai_features.billing.requests import checked_key, checked_metadata, earlier_answer, is_plain_text
-from ai_features.exceptions import CreditsOutOfRange, FeatureUnknown, InsufficientCredits, InvalidRequest
+from ai_features.exceptions import (
+    CreditsOutOfRange,
+    FeatureUnknown,
+    InsufficientCredits,
+    InvalidRequest,
+    RequestRefused,
+)
 from ai_features.models import LedgerEntry
 from ai_features.money import MAX_MICRO, to_credits
 
@@ -68,6 +76,22 @@ def spend(wallet_id: int, use: Use, caller: Caller, *, key: str | None, metadata
     return Spent(paid.ids[0], to_credits(total), to_credits(paid.balance))
 
 
+def spend_by_token(digest: str, use: Use, metadata: dict[str, Any] | None) -> Spent | None:
+    """One entry over HTTP by the user whose token in force has this digest, in one round trip. None, with nothing done,
+    where it takes more than that: whoever asks must be known before anything is refused."""
+    if connection.vendor != "postgresql":
+        return None
+    try:
+        charge = charge_for(use, Caller(over_http=True), metadata)
+    except RequestRefused:
+        return None
+    paid = queue.apply(Operation("spend", 0, charge.amount, [charge], digest=digest))
+    if paid is None or paid.wallet_id is None:
+        return None
+    _tell(paid.wallet_id, charge.amount, paid)
+    return Spent(paid.ids[0], to_credits(charge.amount), to_credits(paid.balance))
+
+
 def spend_many(wallet_id: int, uses: Sequence[Use], caller: Caller, *, key: str | None) -> SpentMany:
     """An entry for each, all or none, in one commit. Raises as `spend`."""
     if not 0 < len(uses) <= AT_ONCE_MAX:
@@ -109,9 +133,13 @@ def _spend(
     paid = queue.apply(operation) if len(uses) == 1 else hot_path.apply_one(operation)
     if paid is None:
         return _spend_exactly(operation)
+    _tell(wallet_id, total, paid)
+    return paid, total
+
+
+def _tell(wallet_id: int, total: int, paid: Applied) -> None:
     notices.watch(wallet_id, paid.available + total, paid.available, paid.low_balance)
     usage.keep_up(wallet_id, paid.ids)
-    return paid, total
 
 
 def _spend_exactly(operation: Operation) -> tuple[Applied, int]:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
@@ -236,12 +235,9 @@ class Purchase(models.Model):
         if not self.may_become(status):
             raise ValueError(f"{self.reference}: {self.status} may not become {status}")
         self.status = status
-        self.status_reason = reason[: self._max_length("status_reason")]
+        self.status_reason = self.cut("status_reason", reason)
 
-    def note_payment(self, **facts: Any) -> None:
-        """Keep what Paystack said of the payment, cut to what fits."""
-        for name, value in facts.items():
-            setattr(self, name, value[: self._max_length(name)] if isinstance(value, str) else value)
-
-    def _max_length(self, name: str) -> int | None:
-        return self._meta.get_field(name).max_length  # type: ignore[union-attr]
+    @classmethod
+    def cut(cls, field: str, text: str) -> str:
+        """So much of it as fits."""
+        return text[: cls._meta.get_field(field).max_length]  # type: ignore[union-attr]

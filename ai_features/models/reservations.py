@@ -61,7 +61,6 @@ class Reservation(models.Model):
         verbose_name_plural = _("reservations")
         ordering = ["-id"]
         indexes = [
-            models.Index(fields=["wallet", "id"], name="ai_reservation_of_wallet"),
             models.Index(
                 fields=["wallet", "expires_at"], condition=Q(status="open"), name="ai_reservation_open_of_wallet"
             ),

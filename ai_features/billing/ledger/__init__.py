@@ -10,13 +10,15 @@ purchase, wallet (several: in id order), reservation. Lots, entries, keys and ca
 """
 
 from ai_features.billing.ledger.accounts import Account, Charge, NewLot, UserKey, open_account
-from ai_features.billing.ledger.hot_path import settle
+from ai_features.billing.ledger.hot_path import Delivery
 from ai_features.billing.ledger.locks import lock_purchase, lock_refunds
+from ai_features.billing.ledger.queue import settle
 from ai_features.billing.ledger.take_backs import TakenBack, freeze, give_back, take_back, thaw
 
 __all__ = [
     "Account",
     "Charge",
+    "Delivery",
     "NewLot",
     "TakenBack",
     "UserKey",

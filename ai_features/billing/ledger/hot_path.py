@@ -24,9 +24,23 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.utils import timezone
 
 from ai_features.billing.ledger.accounts import Charge, UserKey
+from ai_features.billing.ledger.arrays import array, texts
 from ai_features.billing.round_trip import fetch_all
+from ai_features.money import MAX_MICRO
 
-_FUNCTIONS = [Path(__file__).with_name(name) for name in ("hot_path.sql", "spend.sql", "settle.sql")]
+_FUNCTIONS = [
+    Path(__file__).with_name(name)
+    for name in (
+        "hot_path.sql",
+        "spend.sql",
+        "spend_each.sql",
+        "spend_from_one.sql",
+        "reserve_each.sql",
+        "capture_each.sql",
+        "charge.sql",
+        "settle.sql",
+    )
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +60,8 @@ class Operation:
     expires_at: datetime | None = None
     closes: bool = True
     over_http: bool = False
+    digest: str = ""
+    """Of a token, where the wallet is not known: then that of its user."""
 
 
 class Applied(NamedTuple):
@@ -55,6 +71,24 @@ class Applied(NamedTuple):
     balance: int
     available: int
     low_balance: int | None
+    wallet_id: int | None = None
+    """Where the operation did not say it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One webhook that confirms a purchase. `told` is what it says, as JSON in the function's words (`settle.sql`)."""
+
+    reference: str
+    told: bytes
+    body: bytes
+
+
+class Recorded(NamedTuple):
+    """The id of a webhook's event, and whether its purchase was settled too."""
+
+    event_id: int
+    is_settled: bool
 
 
 class Busy:
@@ -81,21 +115,14 @@ def user_key_type() -> str:
     return str(get_user_model()._meta.pk.rel_db_type(connection))
 
 
-def apply(operations: Sequence[Operation], *, may_wait: bool = True) -> list[Applied | Busy | None]:
-    """What became of each operation; None is for the exact path, and BUSY comes only without `may_wait`.
-
-    Commits, unless the caller has a transaction open.
-    """
-    database = connections[DEFAULT_DB_ALIAS]
-    if database.vendor != "postgresql":
-        return [_spend_on_sqlite(operation) if operation.op == "spend" else None for operation in operations]
-    if len(operations) == 1 and (alone := _spend_alone(operations[0])) is not None:
-        return [alone]
+def one_by_one(operations: Sequence[Operation], *, may_wait: bool) -> list[Applied | Busy | None]:
+    """Operations of any kind, each accepted on its own, in one statement. None is for the exact path, and BUSY comes
+    only without `may_wait`."""
+    outcomes: list[Applied | Busy | None] = [None] * len(operations)
     # Wallets in id order; the sort keeps the order of arrival within one.
     numbered = sorted(enumerate(operations), key=lambda pair: pair[1].wallet_id)
-    outcomes: list[Applied | Busy | None] = [None] * len(operations)
     rows = orjson.dumps([_as_row(number, operation) for number, operation in numbered]).decode()
-    wallets = f"{{{','.join(str(number) for number in {operation.wallet_id for operation in operations})}}}"
+    wallets = array({operation.wallet_id for operation in operations})
     sql = "SELECT * FROM ai_features_apply(%s::json, %s::bigint[], %s, %s)"
     answer = fetch_all(sql, [rows, wallets, timezone.now(), may_wait])
     for number, ids, balance, available, low_balance in answer:
@@ -103,69 +130,231 @@ def apply(operations: Sequence[Operation], *, may_wait: bool = True) -> list[App
     return outcomes
 
 
+_SPEND_EACH = """
+SELECT * FROM ai_features_spend_each(
+  %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::{user_key}[], %s, %s)
+"""
+_RESERVE_EACH = """
+SELECT * FROM ai_features_reserve_each(
+  %s::bigint[], %s::bigint[], %s::text[], %s::{user_key}[], %s::text[], %s::timestamptz[], %s::boolean[], %s, %s)
+"""
+_CAPTURE_EACH = """
+SELECT * FROM ai_features_capture_each(
+  %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::{user_key}[], %s::bigint[], %s::boolean[],
+  %s, %s)
+"""
+
+
+def plain_kind(operation: Operation) -> str | None:
+    """`spend`, `reserve` or `capture` where many of it can share one statement: without a key, with one charge, and the
+    last of its reservation. None is for `one_by_one`."""
+    is_plain = operation.key is None and len(operation.charges) == 1 and operation.closes
+    return operation.op if is_plain else None
+
+
+def together(operations: Sequence[Operation], *, may_wait: bool) -> list[Applied | Busy | None]:
+    """Those of one plain kind, in one statement; None where they are of several, or one was left alone."""
+    kind = plain_kind(operations[0])
+    if kind is None or any(plain_kind(one) != kind for one in operations):
+        return [None] * len(operations)
+    charges = [one.charges[0] for one in operations]
+    if kind == "reserve":
+        return _each(_RESERVE_EACH, operations, _reservation_columns(operations, charges), may_wait=may_wait)
+    if kind == "capture":
+        about = [array(one.reservation_id for one in operations), _marks_of_http(operations)]
+        return _each(_CAPTURE_EACH, operations, [*_columns(charges), _members(charges), *about], may_wait=may_wait)
+    if len(operations) == 1:
+        return [_spend_alone(operations[0])]
+    if may_wait and len({one.wallet_id for one in operations}) == 1:
+        return _spend_from_one(operations)
+    return _each(_SPEND_EACH, operations, [*_columns(charges), _members(charges)], may_wait=may_wait)
+
+
+def _each(
+    sql: str, operations: Sequence[Operation], columns: Sequence[str], *, may_wait: bool
+) -> list[Applied | Busy | None]:
+    outcomes: list[Applied | Busy | None] = [None] * len(operations)
+    wallets = array(one.wallet_id for one in operations)
+    for number, *applied in fetch_all(_with_user_key(sql), [wallets, *columns, timezone.now(), may_wait]):
+        outcomes[number - 1] = Applied(*applied)
+    return outcomes
+
+
+def _reservation_columns(operations: Sequence[Operation], charges: Sequence[Charge]) -> list[str]:
+    return [
+        array(charge.amount for charge in charges),
+        texts(charge.feature for charge in charges),
+        _members(charges),
+        texts(charge.token or None for charge in charges),
+        array(_moment(one.expires_at) for one in operations),
+        _marks_of_http(operations),
+    ]
+
+
+def _marks_of_http(operations: Sequence[Operation]) -> str:
+    return array("true" if one.over_http else None for one in operations)
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+_SPEND_OF_ASKER = """
+SELECT * FROM ai_features_spend_by_token(
+  %s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s, %s)
+"""
+
+
+def by_token(operations: Sequence[Operation], *, may_wait: bool) -> list[Applied | Busy | None]:
+    """The same for spends that come with a token, each by the token's user; None where no token in force has the
+    digest, and BUSY, only without `may_wait`, where its wallet was left alone. The function is that of
+    `ai_features.lean`, which knows the tables of tokens and users."""
+    outcomes: list[Applied | Busy | None] = [None] * len(operations)
+    digests = array(one.digest for one in operations)
+    columns = _columns([one.charges[0] for one in operations])
+    for number, ids, *paid in fetch_all(_SPEND_OF_ASKER, [digests, *columns, timezone.now(), may_wait]):
+        if ids is not None:
+            outcomes[number - 1] = Applied(ids, *paid)
+        elif not may_wait:
+            outcomes[number - 1] = BUSY
+    return outcomes
+
+
+def _columns(charges: Sequence[Charge]) -> list[str]:
+    return [
+        array(charge.amount for charge in charges),
+        texts(charge.feature for charge in charges),
+        texts(_json(charge.pricing) for charge in charges),
+        texts(_json(charge.metadata) for charge in charges),
+    ]
+
+
+def _members(charges: Sequence[Charge]) -> str:
+    return texts(_text(charge.member_id) for charge in charges)
+
+
+_SPEND_ALONE = "SELECT * FROM ai_features_spend(%s::bigint, %s::bigint, %s, %s::jsonb, %s::jsonb, %s::{user_key}, %s)"
+
+
 def _spend_alone(operation: Operation) -> Applied | None:
-    """One spend without a key, in one statement; None where it is not that, or was left alone."""
-    if operation.op != "spend" or operation.key is not None or len(operation.charges) != 1:
-        return None
     (charge,) = operation.charges
     about = [charge.feature, _json(charge.pricing), _json(charge.metadata), _text(charge.member_id)]
-    sql = (
-        f"SELECT * FROM ai_features_spend(%s::bigint, %s::bigint, %s, %s::jsonb, %s::jsonb, %s::{user_key_type()}, %s)"  # noqa: S608
-    )
-    rows = fetch_all(sql, [operation.wallet_id, operation.credits, *about, timezone.now()])
+    rows = fetch_all(_with_user_key(_SPEND_ALONE), [operation.wallet_id, operation.credits, *about, timezone.now()])
     return Applied(*rows[0]) if rows else None
 
 
+def _spend_from_one(operations: Sequence[Operation]) -> list[Applied | Busy | None]:
+    """All of one wallet, or none: the same as one call with as many entries, at the least cost."""
+    charges = [one.charges[0] for one in operations]
+    total = sum(charge.amount for charge in charges)
+    paid = _spend_many(operations[0].wallet_id, total, charges) if total <= MAX_MICRO else None
+    if paid is None:
+        return [None] * len(operations)
+    outcomes: list[Applied | Busy | None] = []
+    to_come = total
+    for entry_id, charge in zip(paid.ids, charges, strict=True):
+        to_come -= charge.amount
+        left = paid.balance + to_come, paid.available + to_come
+        outcomes.append(Applied([entry_id], *left, paid.low_balance))
+    return outcomes
+
+
+_SPEND_FROM_ONE = """
+SELECT * FROM ai_features_spend_from_one(
+  %s::bigint, %s::bigint, %s::bigint[], %s::text[], %s::text[], %s::text[], %s::{user_key}[], %s)
+"""
+
+
+def _spend_many(wallet_id: int, total: int, charges: Sequence[Charge]) -> Applied | None:
+    parameters = [wallet_id, total, *_columns(charges), _members(charges), timezone.now()]
+    rows = fetch_all(_with_user_key(_SPEND_FROM_ONE), parameters)
+    return Applied(*rows[0]) if rows else None
+
+
+_CHARGE = """
+SELECT * FROM ai_features_charge(
+  %s, %s::bigint, %s::bigint, %s::bigint[], %s::text[], %s::text[], %s::text[], %s::{user_key}[],
+  %s::bigint, %s, %s, %s, %s::jsonb, %s)
+"""
+
+
+def _charge_many(operation: Operation) -> Applied | None:
+    rows = fetch_all(
+        _with_user_key(_CHARGE),
+        [
+            operation.op,
+            operation.wallet_id,
+            operation.credits,
+            *_columns(operation.charges),
+            _members(operation.charges),
+            operation.reservation_id,
+            operation.closes,
+            operation.expires_at,
+            operation.key,
+            _json(operation.request),
+            timezone.now(),
+        ],
+    )
+    return Applied(*rows[0]) if rows else None
+
+
+@cache
+def _with_user_key(sql: str) -> str:
+    return sql.format(user_key=user_key_type())
+
+
+def _text(key: UserKey | None) -> str | None:
+    return None if key is None else str(key)
+
+
 def apply_one(operation: Operation) -> Applied | None:
-    """The same for one operation, waiting for its wallet."""
-    (outcome,) = apply([operation])
-    # Only a wallet that does not exist is busy where one may wait.
-    return None if isinstance(outcome, Busy) else outcome
+    """One operation, waiting for its wallet; None is for the exact path. Commits, unless a transaction is open."""
+    if connections[DEFAULT_DB_ALIAS].vendor != "postgresql":
+        return _spend_on_sqlite(operation) if operation.op == "spend" else None
+    if operation.digest:
+        (outcome,) = by_token([operation], may_wait=True)
+        return outcome if isinstance(outcome, Applied) else None
+    if len(operation.charges) > 1 or not operation.closes:
+        if operation.op == "spend" and operation.key is None:
+            return _spend_many(operation.wallet_id, operation.credits, operation.charges)
+        return _charge_many(operation)
+    for way in (together, one_by_one):
+        (outcome,) = way([operation], may_wait=True)
+        # Only a wallet that does not exist is busy where one may wait.
+        if isinstance(outcome, Applied):
+            return outcome
+    return None
 
 
-def settle(delivery: dict[str, Any], body: bytes) -> tuple[int, bool] | None:
-    """Record a webhook that confirms a purchase and settle it in the same round trip, where both are ordinary.
+_SETTLE = "SELECT * FROM ai_features_settle(%s::json, %s::bytea[], %s::text[], %s::bigint, %s)"
 
-    Returns the event's id and whether the purchase was settled too; None where nothing was done at all.
-    """
-    if connection.vendor != "postgresql":
-        return None
-    rows = orjson.dumps(delivery).decode()
-    answer = fetch_all("SELECT * FROM ai_features_settle(%s::json, %s, %s)", [rows, body, timezone.now()])
-    ((event_id, is_settled),) = answer
-    return event_id, is_settled
+
+def settle(deliveries: Sequence[Delivery]) -> list[Recorded | None]:
+    """Record webhooks and settle the purchases that they confirm, where both are ordinary; on PostgreSQL."""
+    outcomes: list[Recorded | None] = [None] * len(deliveries)
+    told = f"[{','.join(delivery.told.decode() for delivery in deliveries)}]"
+    bodies = array(f'"\\\\x{delivery.body.hex()}"' for delivery in deliveries)
+    references = texts(delivery.reference for delivery in deliveries)
+    for number, *recorded in fetch_all(_SETTLE, [told, bodies, references, MAX_MICRO, timezone.now()]):
+        outcomes[number - 1] = Recorded(*recorded)
+    return outcomes
 
 
 def _as_row(number: int, operation: Operation) -> dict[str, Any]:
-    """Keys as in the function's record; one charge stands in the row itself, several in a list."""
+    """Keys as in the function's record."""
     row: dict[str, Any] = {"n": number, "op": operation.op, "w": operation.wallet_id, "c": operation.credits}
     if operation.key is not None:
         row |= {"k": operation.key, "q": operation.request}
     if operation.reservation_id is not None:
-        row |= {"r": operation.reservation_id, "closes": operation.closes}
+        row["r"] = operation.reservation_id
     if operation.over_http:
         row["h"] = True
     if operation.expires_at is not None:
         row["e"] = operation.expires_at
-    match operation.charges:
-        case []:
-            pass
-        case [only]:
-            row |= _charge(only)
-            row["t"] = only.token
-        case several:
-            row["items"] = [{"c": charge.amount, **_charge(charge)} for charge in several]
-    return row
-
-
-def _charge(charge: Charge) -> dict[str, Any]:
-    row: dict[str, Any] = {"f": charge.feature}
-    if charge.pricing is not None:
-        row["p"] = charge.pricing
-    if charge.metadata is not None:
-        row["d"] = charge.metadata
-    if charge.member_id is not None:
-        row["m"] = charge.member_id
+    for charge in operation.charges:
+        row |= {"f": charge.feature, "t": charge.token}
+        about = {"p": charge.pricing, "d": charge.metadata, "m": charge.member_id}
+        row |= {name: value for name, value in about.items() if value is not None}
     return row
 
 
@@ -210,10 +399,6 @@ def _spend_on_sqlite(operation: Operation) -> Applied | None:
 
 def _for_sqlite(key: UserKey | None) -> Any:
     return get_user_model()._meta.pk.get_db_prep_value(key, connection)
-
-
-def _text(key: UserKey | None) -> str | None:
-    return None if key is None else str(key)
 
 
 def _json(value: Any) -> str | None:

@@ -3,11 +3,11 @@
 -- transaction, which is an answer only where it may not wait.
 --
 -- What each statement costs to begin weighs more than what it does to a row, so wallets are locked, moved and given
--- their entries in one statement each for all calls.
+-- their entries in one statement each for all calls. For the arrays PostgreSQL would plan anew each time.
 DROP FUNCTION IF EXISTS ai_features_apply(json, timestamptz, boolean);
 CREATE OR REPLACE FUNCTION ai_features_apply(operations json, wallets bigint[], now timestamptz, may_wait boolean)
 RETURNS TABLE (n int, ids bigint[], balance bigint, available bigint, low_balance bigint)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   o record;                                          -- the operation, with its wallet as it was before the first
@@ -22,8 +22,8 @@ BEGIN
     FOR o IN
       SELECT o.*, x.*
         FROM json_to_recordset(operations) AS o (
-          n int, op text, w bigint, c bigint, items json, k text, q jsonb, r bigint, closes boolean,
-          h boolean, e timestamptz, f text, p jsonb, d jsonb, m user_key, t text)
+          n int, op text, w bigint, c bigint, k text, q jsonb, r bigint, h boolean, e timestamptz, f text,
+          p jsonb, d jsonb, m user_key, t text)
         LEFT JOIN (
           SELECT x.id, x.balance, x.held, x.unallocated, x.low_balance, (x.debt > 0 OR x.overdue > 0 OR x.is_capped
               OR coalesce(x.next_expiry_at <= now, false)) AS is_unusual
@@ -54,14 +54,11 @@ BEGIN
         CONTINUE WHEN has[i] - holds[i] < o.c;
       ELSE
         UPDATE ai_features_reservation AS x
-           SET captured = x.captured + o.c,
-               credits = CASE WHEN o.closes THEN x.credits ELSE x.credits - o.c END,
-               status = CASE WHEN NOT o.closes THEN 'open' WHEN o.op = 'release' THEN 'released' ELSE 'captured' END,
-               ended_at = CASE WHEN o.closes THEN now END,
-               expires_at = CASE WHEN o.closes THEN x.expires_at ELSE coalesce(o.e, x.expires_at) END
+           SET captured = x.captured + o.c, ended_at = now,
+               status = CASE WHEN o.op = 'release' THEN 'released' ELSE 'captured' END
          WHERE x.id = o.r AND x.wallet_id = o.w AND x.status = 'open' AND x.expires_at > now AND x.credits >= o.c
            AND (x.over_http OR o.h IS NULL)
-        RETURNING CASE WHEN o.closes THEN x.credits ELSE o.c END INTO let_go;
+        RETURNING x.credits INTO let_go;
         CONTINUE WHEN NOT FOUND;
         holds[i] := holds[i] - let_go;
       END IF;
@@ -74,21 +71,11 @@ BEGIN
         RETURNING ARRAY[id] INTO made;
       ELSIF o.op = 'release' THEN
         made := ARRAY[o.r];
-      ELSIF o.items IS NULL THEN
+      ELSE
         has[i] := has[i] - o.c;
         owes_lots[i] := owes_lots[i] + o.c;
         made := ARRAY[nextval('ai_features_ledgerentry_id_seq')];
         charged := charged || o.n; entry := entry || made; leaves := leaves || has[i];
-      ELSE
-        WITH entries AS (
-          INSERT INTO ai_features_ledgerentry
-            (wallet_id, kind, amount, balance_after, feature, pricing, metadata, member_id, reservation_id, created_at)
-          SELECT o.w, o.op, -y.c, has[i] - sum(y.c) OVER (ROWS UNBOUNDED PRECEDING), y.f, y.p, y.d, y.m, o.r, now
-            FROM json_to_recordset(o.items) AS y (c bigint, f text, p jsonb, d jsonb, m user_key)
-          RETURNING id)
-        SELECT array_agg(id ORDER BY id) INTO made FROM entries;
-        has[i] := has[i] - o.c;
-        owes_lots[i] := owes_lots[i] + o.c;
       END IF;
       IF o.k IS NOT NULL THEN
         INSERT INTO ai_features_idempotencykey (wallet_id, key, request, answer)

@@ -10,60 +10,90 @@ The common line never waits for a wallet that another transaction holds; calls o
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, OperationalError, connections
 
 from ai_features.billing.ledger import hot_path
-from ai_features.billing.ledger.hot_path import Applied, Busy, Operation
+from ai_features.billing.ledger.hot_path import Applied, Busy, Delivery, Operation, Recorded
+
+Asked = TypeVar("Asked")
+Given = TypeVar("Given")
 
 LONGEST = 128
 MOMENT_SECONDS = 0.0005
-IN_A_ROW = 8
+LARGE = 12
+"""A crowd from which on half of it is a batch worth its commit."""
+IN_A_ROW = 16
 """Batches that one caller carries out, its own the first, before another takes over."""
 
 
+Way = Callable[[Sequence[Asked]], list[Given | None]]
+"""How a batch goes to the database: one statement, done as a whole or not at all."""
+
+
 def apply(operation: Operation) -> Applied | None:
-    """As `hot_path.apply` for one operation. Inside a transaction of the caller's it goes alone, as it must."""
-    database = connections[DEFAULT_DB_ALIAS]
-    if database.vendor != "postgresql" or database.in_atomic_block or not database.get_autocommit():
+    """As `hot_path.apply_one`. Inside a transaction of the caller's it goes alone, as it must."""
+    if not _may_share():
         return hot_path.apply_one(operation)
-    line = _own_lines.get(operation.wallet_id)
+    whose = operation.digest or operation.wallet_id
+    line = _own_lines.get(whose)
     if line is None:
-        outcome = _common_line.apply(operation)
+        outcome = _line_for(operation).apply(operation)
         if not isinstance(outcome, Busy):
             return outcome
-        line = _own_line(operation.wallet_id)
+        line = _own_line(whose, _carry_out_by_token if operation.digest else _carry_out)
     outcome = line.apply(operation)
     return None if isinstance(outcome, Busy) else outcome
+
+
+def _line_for(operation: Operation) -> Line[Operation, Applied | Busy]:
+    if operation.digest:
+        return _token_line
+    return _lines_of_a_kind.get(hot_path.plain_kind(operation), _common_line)
+
+
+def settle(delivery: Delivery) -> Recorded:
+    """As `hot_path.settle`, together with the deliveries that come at the same moment. On PostgreSQL."""
+    recorded = _deliveries.apply(delivery) if _may_share() else hot_path.settle([delivery])[0]
+    assert recorded is not None
+    return recorded
+
+
+def _may_share() -> bool:
+    database = connections[DEFAULT_DB_ALIAS]
+    return database.vendor == "postgresql" and not database.in_atomic_block and database.get_autocommit()
 
 
 OWN_LINES_MAX = 256
 
 
-class Line:
+class Line(Generic[Asked, Given]):
     """At most `at_once` batches of it are on their way to the database; the callers that wait are the next.
 
     As long as anybody waits there is a leader: whoever stops makes one of them the next.
     """
 
-    def __init__(self, *, at_once: int, may_wait: bool) -> None:
+    def __init__(self, carry_out: Callable[[list[_Call[Asked, Given]]], None], *, at_once: int) -> None:
         self._at_once = at_once
-        self._may_wait = may_wait
+        self._send_off = carry_out
         self._guard = threading.Lock()
-        self._waiting: list[_Call] = []
+        self._waiting: list[_Call[Asked, Given]] = []
         self._inside = 0
         self._crowd = 0
         """The most that were inside lately."""
         self._leaders = 0
-        self._gathering: _Call | None = None
+        self._gathering: _Call[Asked, Given] | None = None
         """The leader who is about to set out."""
 
     @property
     def is_empty(self) -> bool:
         return not self._inside
 
-    def apply(self, operation: Operation) -> Applied | Busy | None:
-        call = _Call(operation)
+    def apply(self, asked: Asked) -> Given | None:
+        call: _Call[Asked, Given] = _Call(asked)
         with self._guard:
             self._inside += 1
             self._crowd = max(self._crowd, self._inside)
@@ -71,7 +101,7 @@ class Line:
                 self._make_leader(call)
             else:
                 self._waiting.append(call)
-                if self._gathering is not None and self._are_enough(len(self._waiting) + 1):
+                if self._gathering is not None and self._are_enough():
                     self._gathering.joined.release()
                     self._gathering = None
         try:
@@ -84,48 +114,63 @@ class Line:
             raise
         return call.outcome()
 
-    def _are_enough(self, number: int) -> bool:
-        """Whether so many are a fair share: as many in each batch at the database, and as many on their way here."""
-        return number >= self._crowd // (self._at_once + 1)
+    def _share(self) -> int:
+        """How many make a batch: all of a small crowd, since a batch costs more than a call in it; of a large one as
+        many as leave others on their way here, so that neither the database nor Python waits for the other."""
+        return self._crowd if self._crowd < LARGE else -(-self._crowd // (self._at_once + 1))
 
-    def _make_leader(self, call: _Call) -> None:
+    def _are_enough(self) -> bool:
+        """With the leader, who goes along or has just been."""
+        return len(self._waiting) + 1 >= self._share()
+
+    def _make_leader(self, call: _Call[Asked, Given]) -> None:
         self._leaders += 1
         call.leads = True
-        if not self._are_enough(len(self._waiting) + 1):
-            self._gathering, call.joined = call, _taken_lock()
+        self._gather(call)
 
-    def _lead(self, leader: _Call) -> None:
+    def _gather(self, leader: _Call[Asked, Given]) -> None:
+        if not self._are_enough():
+            self._gathering, leader.joined = leader, _taken_lock()
+
+    def _lead(self, leader: _Call[Asked, Given]) -> None:
         """Carry out this call with those who wait, and then the next few batches: going on takes less time than
         waking another to do it."""
         leader.leads = False
         batch, turns = [leader], IN_A_ROW
         try:
-            if self._gathering is leader:
-                # Those who were here just now share this commit, if they come back in a moment.
-                leader.joined.acquire(timeout=MOMENT_SECONDS)
-            with self._guard:
-                if self._gathering is leader:
-                    self._gathering = None
-                batch += self._take()
+            batch += self._gathered(leader)
             while batch:
                 self._carry_out(batch, leader)
                 turns -= 1
                 with self._guard:
                     self._inside -= len(batch)
-                    batch = self._take() if turns and self._are_enough(len(self._waiting)) else []
+                    batch = []
+                    if not turns or not self._waiting or self._gathering is not None:
+                        break
+                    self._gather(leader)
+                batch = self._gathered(leader)
         finally:
             with self._guard:
                 self._inside -= len(batch)
+                if self._gathering is leader:
+                    self._gathering = None
                 self._stop_leading()
 
-    def _take(self) -> list[_Call]:
-        batch, self._waiting = self._waiting[:LONGEST], self._waiting[LONGEST:]
-        self._crowd = max(self._inside, self._crowd - 1)
-        return batch
+    def _gathered(self, leader: _Call[Asked, Given]) -> list[_Call[Asked, Given]]:
+        """Who goes along: those who were here just now share this commit, if they come back in a moment."""
+        if self._gathering is leader:
+            leader.joined.acquire(timeout=MOMENT_SECONDS)
+        with self._guard:
+            if self._gathering is leader:
+                self._gathering = None
+            most = min(self._share(), LONGEST)
+            batch, self._waiting = self._waiting[:most], self._waiting[most:]
+            self._crowd = max(self._inside, self._crowd - 1)
+            return batch
 
-    def _carry_out(self, batch: list[_Call], leader: _Call) -> None:
+    def _carry_out(self, batch: list[_Call[Asked, Given]], leader: _Call[Asked, Given]) -> None:
         try:
-            _carry_out(batch, may_wait=self._may_wait)
+            self._send_off(batch)
         finally:
             for call in batch:
                 if call is not leader:
@@ -138,7 +183,7 @@ class Line:
             self._make_leader(successor)
             successor.woken.release()
 
-    def _give_up(self, call: _Call) -> None:
+    def _give_up(self, call: _Call[Asked, Given]) -> None:
         """The caller was interrupted, as by a signal; whoever waits must not wait for it."""
         with self._guard:
             if call in self._waiting:
@@ -150,25 +195,25 @@ class Line:
                 self._stop_leading()
 
 
-class _Call:
+class _Call(Generic[Asked, Given]):
     """One caller. `woken` is released when its outcome is known, or when it is its turn to lead; `joined`, of a leader
     who is about to set out, when enough have come."""
 
-    __slots__ = ("applied", "error", "joined", "leads", "operation", "woken")
+    __slots__ = ("asked", "error", "given", "joined", "leads", "woken")
 
     joined: threading.Lock
 
-    def __init__(self, operation: Operation) -> None:
-        self.operation = operation
-        self.applied: Applied | Busy | None = None
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        self.given: Given | None = None
         self.error: BaseException | None = None
         self.leads = False
         self.woken = _taken_lock()
 
-    def outcome(self) -> Applied | Busy | None:
+    def outcome(self) -> Given | None:
         match self.error:
             case None:
-                return self.applied
+                return self.given
             case DatabaseError() | InterfaceError() as error:
                 raise type(error)(*error.args) from error
             case error:
@@ -181,11 +226,27 @@ def _taken_lock() -> threading.Lock:
     return lock
 
 
-def _carry_out(batch: list[_Call], *, may_wait: bool) -> None:
+def _carry_out(batch: list[_Call[Operation, Applied | Busy]], *, may_wait: bool) -> None:
+    """Each way is a commit of its own: what the first has done stays done, whatever becomes of the second."""
+    _send(partial(hot_path.together, may_wait=may_wait), batch)
+    rest = [call for call in batch if call.given is None and call.error is None]
+    if rest:
+        _send(partial(hot_path.one_by_one, may_wait=may_wait), rest)
+
+
+def _carry_out_by_token(batch: list[_Call[Operation, Applied | Busy]], *, may_wait: bool) -> None:
+    _send(partial(hot_path.by_token, may_wait=may_wait), batch)
+
+
+def _settle(batch: list[_Call[Delivery, Recorded]]) -> None:
+    _send(hot_path.settle, batch)
+
+
+def _send(way: Way[Asked, Given], batch: list[_Call[Asked, Given]]) -> None:
     try:
-        outcomes = hot_path.apply([call.operation for call in batch], may_wait=may_wait)
+        outcomes = way([call.asked for call in batch])
         for call, outcome in zip(batch, outcomes, strict=True):
-            call.applied = outcome
+            call.given = outcome
     except (OperationalError, InterfaceError) as error:
         # Whether it was committed is not known; each caller repeats with its key or not at all.
         for call in batch:
@@ -196,21 +257,27 @@ def _carry_out(batch: list[_Call], *, may_wait: bool) -> None:
             batch[0].error = error
         else:
             for call in batch:
-                _carry_out([call], may_wait=may_wait)
+                _send(way, [call])
     except BaseException as error:
         for call in batch:
             call.error = error
         raise
 
 
-_common_line = Line(at_once=2, may_wait=False)
-_own_lines: dict[int, Line] = {}
+_common_line = Line(partial(_carry_out, may_wait=False), at_once=2)
+# A statement serves one kind, and a batch of both would pay for two.
+_lines_of_a_kind: dict[str | None, Line[Operation, Applied | Busy]] = {
+    kind: Line(partial(_carry_out, may_wait=False), at_once=1) for kind in ("reserve", "capture")
+}
+_token_line = Line(partial(_carry_out_by_token, may_wait=False), at_once=1)
+_own_lines: dict[int | str, Line[Operation, Applied | Busy]] = {}
+_deliveries = Line(_settle, at_once=1)
 
 
-def _own_line(wallet_id: int) -> Line:
+def _own_line(whose: int | str, carry_out: Callable[..., None]) -> Line[Operation, Applied | Busy]:
     """Kept, since a wallet that was busy will be; whoever is still in one that goes is served, and only shares less."""
     if len(_own_lines) >= OWN_LINES_MAX:
         for other, line in list(_own_lines.items()):
             if line.is_empty:
                 _own_lines.pop(other, None)
-    return _own_lines.setdefault(wallet_id, Line(at_once=1, may_wait=True))
+    return _own_lines.setdefault(whose, Line(partial(carry_out, may_wait=True), at_once=1))

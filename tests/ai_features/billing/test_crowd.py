@@ -111,7 +111,7 @@ def test_cut_connections_lose_and_double_nothing(wallets: list[Wallet]) -> None:
 
     def cut() -> None:
         sql = """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()
-                 AND pid <> pg_backend_pid() AND state <> 'idle' AND query LIKE '%%ai_features_apply%%'"""
+                 AND pid <> pg_backend_pid() AND state <> 'idle' AND query ~ 'ai_features_(apply|charge|spend)'"""
         while not stopped.wait(0.05):
             with connection.cursor() as cursor:
                 cursor.execute(sql)

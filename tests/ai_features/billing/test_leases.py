@@ -80,7 +80,7 @@ class LosesAnswers:
 def test_write_whose_answer_was_lost_is_not_done_twice(rich: Wallet) -> None:
     with AIBillingService.lease(rich, 10) as lease:
         lease.spend(2)
-        with connection.execute_wrapper(LosesAnswers("ai_features_apply")), pytest.raises(OperationalError):
+        with connection.execute_wrapper(LosesAnswers("ai_features_charge")), pytest.raises(OperationalError):
             lease.flush()
         lease.spend(3)
     assert captured(rich) == 2

@@ -1,0 +1,25 @@
+-- Spends of one wallet, each array in the order of the entries: all of them, or no row where it takes more thought (see
+-- hot_path.sql); nothing has changed then.
+CREATE OR REPLACE FUNCTION ai_features_spend_from_one(
+  wallet bigint, total bigint, costs bigint[], features text[], pricings text[], notes text[], members user_key[],
+  now timestamptz)
+RETURNS TABLE (ids bigint[], balance bigint, available bigint, low_balance bigint)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+BEGIN
+  RETURN QUERY
+  WITH paid AS (
+    UPDATE ai_features_wallet AS x SET balance = x.balance - total, unallocated = x.unallocated + total
+     WHERE x.id = wallet AND x.balance - x.held >= total AND x.debt = 0 AND x.overdue = 0 AND NOT x.is_capped
+       AND (x.next_expiry_at IS NULL OR x.next_expiry_at > now)
+    RETURNING x.balance AS has, x.held AS holds, x.low_balance AS low
+  ), entered AS (
+    INSERT INTO ai_features_ledgerentry
+      (wallet_id, kind, amount, balance_after, feature, pricing, metadata, member_id, created_at)
+    SELECT wallet, 'spend', -a.cost, p.has + total - sum(a.cost) OVER (ROWS UNBOUNDED PRECEDING), a.feature,
+           a.pricing::jsonb, a.note::jsonb, a.member, now
+      FROM paid AS p, unnest(costs, features, pricings, notes, members) AS a (cost, feature, pricing, note, member)
+    RETURNING id
+  )
+  SELECT (SELECT array_agg(e.id ORDER BY e.id) FROM entered AS e), p.has, p.has - p.holds, p.low FROM paid AS p;
+END $$

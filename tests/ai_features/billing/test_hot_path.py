@@ -1,0 +1,93 @@
+"""What needs thought is left alone by the functions that take none, with nothing changed."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from ai_features.billing import AIBillingService
+from ai_features.billing.ledger import hot_path
+from ai_features.billing.ledger.accounts import Charge
+from ai_features.billing.ledger.hot_path import Operation
+from ai_features.models import LedgerEntry, Reservation, Wallet
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="the functions are PostgreSQL's"),
+]
+
+CREDIT = 1_000_000
+PAST = datetime(2026, 1, 1, tzinfo=UTC)
+
+UNUSUAL: dict[str, dict[str, Any]] = {
+    "in debt": {"debt": 1},
+    "overdue": {"held": 1, "overdue": 1},
+    "under caps": {"is_capped": True},
+    "with something due": {"next_expiry_at": PAST},
+    "with all set aside": {"held": 10 * CREDIT},
+}
+
+
+def charges(number: int) -> list[Charge]:
+    return [Charge(CREDIT, "chat") for _ in range(number)]
+
+
+def spend(wallet: Wallet, calls: int = 1, key: str | None = None) -> Operation:
+    return Operation("spend", wallet.pk, calls * CREDIT, charges(calls), key)
+
+
+WAYS: dict[str, Callable[[Wallet], Sequence[object]]] = {
+    "alone": lambda wallet: hot_path.together([spend(wallet)], may_wait=True),
+    "of one wallet": lambda wallet: hot_path.together([spend(wallet), spend(wallet)], may_wait=True),
+    "among others": lambda wallet: hot_path.together([spend(wallet), spend(wallet)], may_wait=False),
+    "many": lambda wallet: [hot_path.apply_one(spend(wallet, 2))],
+    "many with a key": lambda wallet: [hot_path.apply_one(spend(wallet, 2, "once"))],
+}
+
+
+@pytest.fixture
+def rich(wallet: Wallet) -> Wallet:
+    AIBillingService.grant(wallet, 10, reason="trial")
+    return wallet
+
+
+def assert_unused(wallet: Wallet) -> None:
+    assert not LedgerEntry.objects.exclude(kind="grant").exists()
+    assert Wallet.objects.get(pk=wallet.pk).balance == 10 * CREDIT
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_usual_wallet_is_charged(rich: Wallet, way: str) -> None:
+    assert None not in WAYS[way](rich)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("state", UNUSUAL)
+def test_unusual_wallet_is_left_alone(rich: Wallet, state: str, way: str) -> None:
+    Wallet.objects.filter(pk=rich.pk).update(**UNUSUAL[state])
+    assert set(WAYS[way](rich)) == {None}
+    assert_unused(rich)
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+@pytest.mark.parametrize(
+    "unusual", [{"status": "released", "ended_at": PAST}, {"expires_at": PAST}, {"credits": CREDIT // 2}]
+)
+def test_unusual_reservation_is_left_alone(rich: Wallet, unusual: dict[str, Any], calls: int) -> None:
+    held = AIBillingService.reserve(rich, 5).id
+    capture = Operation("capture", rich.pk, calls * CREDIT, charges(calls), reservation_id=held)
+    Reservation.objects.filter(pk=held).update(**unusual)
+    assert hot_path.apply_one(capture) is None
+    assert_unused(rich)
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+def test_reservation_of_another_wallet_is_left_alone(rich: Wallet, calls: int) -> None:
+    other = AIBillingService.wallet("other")
+    AIBillingService.grant(other, 10, reason="trial")
+    held = AIBillingService.reserve(other, 5).id
+    capture = Operation("capture", rich.pk, calls * CREDIT, charges(calls), reservation_id=held)
+    assert hot_path.apply_one(capture) is None
+    assert_unused(rich)
