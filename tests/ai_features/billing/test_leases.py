@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 
-from ai_features.billing import AIBillingService
+from ai_features.billing import AIBillingService, reservations
 from ai_features.exceptions import SpendingCapReached
 from ai_features.models import EntryKind, LedgerEntry, Reservation, Wallet
 from tests.laws import assert_laws
@@ -86,3 +86,42 @@ def test_write_whose_answer_was_lost_is_not_done_twice(rich: Wallet) -> None:
     assert captured(rich) == 2
     assert AIBillingService.balance(rich).balance == 95
     assert_laws(rich)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no connection to lose")
+def test_end_after_a_write_whose_answer_was_lost_leaves_nothing_held(rich: Wallet) -> None:
+    lease = AIBillingService.lease(rich, 10).__enter__()
+    lease.spend(2)
+    with connection.execute_wrapper(LosesAnswers("ai_features_charge")), pytest.raises(OperationalError):
+        lease.flush()
+    lease.close()
+    assert captured(rich) == 1
+    assert AIBillingService.balance(rich).held == 0
+
+
+def test_lease_of_a_dead_process_that_was_used_up_is_no_burden(rich: Wallet, time_machine) -> None:
+    time_machine.move_to(datetime(2026, 6, 1, 12, tzinfo=UTC), tick=False)
+    lease = AIBillingService.lease(rich, 2, ttl_seconds=60).__enter__()
+    lease.spend(2)
+    lease.flush()
+    time_machine.shift(timedelta(hours=1))
+    assert AIBillingService.balance(rich).balance == 98
+    assert reservations.release_due() == 0
+
+
+def test_lease_goes_on_where_another_has_released_what_it_did_not_use(rich: Wallet) -> None:
+    with AIBillingService.lease(rich, 10) as lease:
+        AIBillingService.release(rich, Reservation.objects.get().pk)
+        lease.flush()
+        lease.spend(1)
+    assert captured(rich) == 1
+    assert_laws(rich)
+
+
+def test_cap_that_was_set_meanwhile_holds_from_the_next_write(rich: Wallet) -> None:
+    with AIBillingService.lease(rich, 10, feature="chat") as lease:
+        lease.spend(1)
+        AIBillingService.set_cap(rich, "feature", "image", "day", 3)
+        lease.flush()
+        with pytest.raises(SpendingCapReached):
+            lease.spend(4, feature="image")

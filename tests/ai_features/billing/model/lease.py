@@ -38,6 +38,9 @@ class LeaseModel:
     def flush(self) -> None:
         if self.reserved is None:
             return
+        if not self.left:
+            self.close()
+            return
         until = self.wallet.now + timedelta(seconds=self.ttl)
         if self.pending:
             self._capture(until)
@@ -52,13 +55,14 @@ class LeaseModel:
             return
         if self.pending:
             self._capture(None)
-        else:
+        elif self.reserved.status == "open":
             self.wallet.release(self.reserved)
         self.reserved, self.left = None, 0
 
     def _capture(self, until: datetime | None) -> None:
         assert self.reserved is not None
         self.wallet.charge(self.reserved, self.pending, self.caller, until)
+        self.reserved_under_caps = bool(self.wallet.caps)
         self.pending = []
 
     def _reserve(self, cost: int, feature: str) -> None:
