@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from functools import cache, lru_cache
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import RequestDataTooBig
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_started
 from django.db import connection, connections
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.urls import Resolver404, get_urlconf, resolve
+from django.urls import Resolver404, resolve
 from django.utils import timezone
 from knox.crypto import hash_token
 from knox.models import get_token_model
@@ -34,6 +36,11 @@ from ai_features.conf import ai_credits
 from ai_features.exceptions import AICreditsError
 from ai_features.parsing import MAX_BODY_BYTES, from_json
 from ai_features.rendering import json_response
+
+View = TypeVar("View", bound=Callable[..., HttpResponse])
+
+SIGNALS_ARE_DUE = "ai_features.signals_are_due"
+"""In the environ of a request for which Django's signals wait until it is known to need them (`ai_features.wsgi`)."""
 
 
 class Asker(NamedTuple):
@@ -93,8 +100,15 @@ class LeanMixin:
             return errors.database_unavailable()
 
 
+def needs_no_session(view: View) -> View:
+    """For a function that answers whoever asks by what the request itself holds."""
+    view.needs_no_session = True  # type: ignore[attr-defined]
+    return view
+
+
 class TokenRequestsFirst:
-    """Middleware: requests with a token that need neither session nor cookie are answered before those are set up.
+    """Middleware: requests with a token and Paystack's webhooks, which need neither session nor cookie, are answered
+    before those are set up.
 
     Put it after SecurityMiddleware. Without it everything works, and takes a little longer.
     """
@@ -103,28 +117,45 @@ class TokenRequestsFirst:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self._at_once(request) or self.get_response(request)
+        return self._at_once(request) or self._the_long_way(request)
+
+    def _the_long_way(self, request: HttpRequest) -> HttpResponse:
+        if request.META.pop(SIGNALS_ARE_DUE, False):
+            request_started.send(sender=WSGIHandler, environ=request.META)
+        return self.get_response(request)
 
     def _at_once(self, request: HttpRequest) -> HttpResponse | None:
-        if "HTTP_AUTHORIZATION" not in request.META:
-            return None
-        found = _lean_view_at(request.path_info, get_urlconf() or settings.ROOT_URLCONF)
-        if found is None:
+        answer = _short_way(request.META, request.path_info)
+        if answer is None:
             return None
         request.get_host()  # raises DisallowedHost, as CommonMiddleware would
-        view, path = found
-        return view().at_once(request, **path)
+        return answer(request)
+
+
+def is_short(environ: dict[str, Any], path: str) -> bool:
+    """Whether a request may be answered by the short way, going by its address and what it brings along."""
+    return _short_way(environ, path) is not None
+
+
+def _short_way(environ: dict[str, Any], path: str) -> Callable[[HttpRequest], HttpResponse | None] | None:
+    if "HTTP_AUTHORIZATION" not in environ and "HTTP_X_PAYSTACK_SIGNATURE" not in environ:
+        return None
+    return _lean_view_at(path, settings.ROOT_URLCONF)
 
 
 @lru_cache(maxsize=1024)
-def _lean_view_at(path: str, urlconf: str) -> tuple[type[LeanMixin], dict[str, Any]] | None:
+def _lean_view_at(path: str, urlconf: str) -> Callable[[HttpRequest], HttpResponse | None] | None:
     """Kept, since Django tries its patterns one by one, which takes longer than reading the request."""
     try:
         match = resolve(path, urlconf)
     except Resolver404:
         return None
+    if getattr(match.func, "needs_no_session", False):
+        return match.func
     view = getattr(match.func, "cls", None)
-    return (view, match.kwargs) if isinstance(view, type) and issubclass(view, LeanMixin) else None
+    if not (isinstance(view, type) and issubclass(view, LeanMixin)):
+        return None
+    return lambda request: view().at_once(request, **match.kwargs)
 
 
 def asker_of(request: Request) -> Asker:

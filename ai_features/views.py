@@ -43,7 +43,7 @@ from ai_features.exceptions import (
     InvalidRequest,
     RequestRefused,
 )
-from ai_features.lean import Asked, Asker, LeanMixin, asker_of
+from ai_features.lean import Asked, Asker, LeanMixin, asker_of, needs_no_session
 from ai_features.models import LedgerEntry, Purchase, PurchaseStatus
 from ai_features.money import CURRENCIES, to_credits
 from ai_features.openapi import AISchema, link
@@ -360,6 +360,7 @@ class PaymentMethodsView(AIView):
         return Response(answer)
 
 
+@needs_no_session
 @csrf_exempt
 @transaction.non_atomic_requests
 def paystack_webhook(request: HttpRequest) -> HttpResponse:
@@ -382,7 +383,8 @@ def paystack_webhook(request: HttpRequest) -> HttpResponse:
     if len(body) > rules.webhook_max_bytes:
         return json_response({"error": "body_too_large", "message": "No event is this long."}, status=413)
     try:
-        event = AIBillingService.receive_webhook(body, request.headers.get("x-paystack-signature"), source_ip=source_ip)
+        signature = request.META.get("HTTP_X_PAYSTACK_SIGNATURE")
+        event = AIBillingService.receive_webhook(body, signature, source_ip=source_ip)
     except AICreditsError as error:
         return json_response(errors.body_of(error), status=error.http_status)
     except errors.DATABASE_DOWN:

@@ -30,13 +30,12 @@ SECONDS = 5
 
 LAYERS = {
     "ai_features.lean.TokenRequestsFirst._at_once": "address resolved, the view's own lines",
-    "ai_features.lean._asker": "header and body read, JSON parsed",
-    "ai_features.lean._read_token": "token hashed, row made of the answer",
-    "ai_features.lean.fetch_all": "PostgreSQL: token, user and wallet, there and back",
-    "ai_features.billing.spending.spend": "input checked, priced, result made",
+    "ai_features.lean._asked": "header and body read, JSON parsed",
+    "ai_features.lean.hash_token": "token hashed",
+    "ai_features.billing.spending.spend_by_token": "input checked, priced, result made",
     "ai_features.billing.ledger.queue.apply": "queue",
-    "ai_features.billing.ledger.hot_path.apply": "operation written as JSON, answer read",
-    "ai_features.billing.ledger.hot_path.fetch_all": "PostgreSQL: the spend, durable, there and back",
+    "ai_features.billing.ledger.hot_path.by_token": "statement's parameters written, answer read",
+    "ai_features.billing.ledger.hot_path.fetch_all": "PostgreSQL: token and spend, durable, there and back",
     "ai_features.lean.json_response": "answer written as JSON",
 }
 REST = "Django: handler, request, response, the middleware before"
@@ -87,7 +86,7 @@ def main() -> None:
 
 
 def _in_process(token: str) -> dict[str, float]:
-    from django.core.wsgi import get_wsgi_application  # noqa: PLC0415
+    from ai_features.wsgi import get_wsgi_application  # noqa: PLC0415
 
     clock = Clock()
     samples: list[dict[str, float]] = []
@@ -102,9 +101,7 @@ def _in_process(token: str) -> dict[str, float]:
 
 def _serve(application: Any, environ: dict[str, Any]) -> bytes:
     answer = application(environ, lambda _status, _headers: None)
-    body = b"".join(answer)
-    answer.close()
-    return body
+    return b"".join(answer)
 
 
 @contextmanager

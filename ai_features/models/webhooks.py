@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 from django.db import models
 from django.db.models import Q
@@ -51,8 +52,12 @@ class WebhookEvent(models.Model):
         return f"{self.event or '?'} {self.reference}".strip()
 
     @classmethod
-    def of(cls, body: bytes, *, source_ip: str = "") -> WebhookEvent:
-        return cls(body=body, body_sha256=hashlib.sha256(body).hexdigest(), source_ip=source_ip[:64])
+    def of(cls, body: bytes, *, event: str = "", reference: str = "", source_ip: str = "") -> WebhookEvent:
+        digest = hashlib.sha256(body).hexdigest()
+        # All of them, by position: Django takes a third of the time that it takes by name.
+        make: Callable[..., WebhookEvent] = cls
+        about = body, digest, event, reference, source_ip[:64]
+        return make(None, *about, None, EventStatus.RECEIVED, "", "", 0, None)
 
     @property
     def text(self) -> str:

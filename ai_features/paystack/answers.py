@@ -176,6 +176,8 @@ def _mapping(value: object) -> Body:
 def _parsed(value: object) -> object:
     if not isinstance(value, str):
         return value
+    if not value:
+        return None
     try:
         return json.loads(value)
     except (ValueError, RecursionError):

@@ -1,3 +1,4 @@
+import hashlib
 from typing import Any
 
 import pytest
@@ -29,6 +30,11 @@ def test_signed_charge_becomes_credits(purchase: Purchase, wallet: Wallet) -> No
     event = WebhookEvent.objects.get()
     assert (event.status, event.outcome, event.reference) == ("processed", "completed", purchase.reference)
     assert bytes(event.body) == charge_success(purchase)
+
+
+def test_webhook_is_answered_before_a_session_is_set_up(purchase: Purchase) -> None:
+    assert not hasattr(deliver(charge_success(purchase)).wsgi_request, "session")
+    assert hasattr(deliver(charge_success(purchase), None).wsgi_request, "session")
 
 
 def test_same_delivery_six_times_is_credited_once(purchase: Purchase, wallet: Wallet) -> None:
@@ -112,6 +118,21 @@ def test_half_an_emoji_in_a_name_does_not_cost_the_payment(purchase: Purchase) -
     body = charge_success(purchase).replace(b"ama@example.com", b"\\ud83d")
     deliver(body)
     assert WebhookEvent.objects.get().outcome == "completed"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_body_in_another_encoding_does_not_cost_the_payment(purchase: Purchase, encoding: str) -> None:
+    deliver(charge_success(purchase).decode().encode(encoding))
+    assert WebhookEvent.objects.get().outcome == "completed"
+
+
+def test_new_event_is_as_the_model_says() -> None:
+    about = {"event": "charge.success", "reference": "r", "source_ip": "127.0.0.1"}
+    event = WebhookEvent.of(b"{}", **about)
+    said = WebhookEvent(body=b"{}", body_sha256=hashlib.sha256(b"{}").hexdigest(), **about)
+    assert [getattr(event, field.attname) for field in event._meta.concrete_fields] == [
+        getattr(said, field.attname) for field in said._meta.concrete_fields
+    ]
 
 
 def test_status_in_the_body_counts_not_the_events_name(purchase: Purchase) -> None:

@@ -1,5 +1,6 @@
 import hashlib
 import hmac
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -23,6 +24,12 @@ def rotated() -> PaystackService:
 @pytest.mark.parametrize("key", [KEY, OLD])
 def test_current_and_previous_keys_open_the_door(rotated: PaystackService, key: str) -> None:
     assert rotated.verify_webhook_signature(BODY, sign(BODY, key))
+
+
+def test_threads_share_a_key(rotated: PaystackService) -> None:
+    bodies = [BODY + b" " * number for number in range(400)]
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(lambda body: rotated.verify_webhook_signature(body, sign(body, KEY)), bodies))
 
 
 @pytest.mark.parametrize(
