@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).parents[2]
 
 
+@pytest.mark.timeout(360)
 def test_users_may_have_uuids_for_keys(db: None) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "--ds=tests.uuid_users.settings", "tests/uuid_users/checks.py"]
     # Settings are found by the option alone; what this run has in its environment is for this run.

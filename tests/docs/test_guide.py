@@ -100,7 +100,7 @@ def test_webhook_of_the_guide_is_processed(demo_user: None, sandbox: PaystackSan
     purchase = AIBillingService.purchase_credits(demo, "starter")
     printed = re.search(r"BODY='(.+)'$", section(GUIDE, "The webhook address"), re.MULTILINE)
     assert printed is not None
-    body = printed[1].replace("'$REFERENCE'", purchase.reference).replace("3000", str(amount)).encode()
+    body = printed[1].replace("3000", str(amount)).replace("'$REFERENCE'", purchase.reference).encode()
     headers = {"x-paystack-signature": hmac.new(sandbox.secret_key.encode(), body, hashlib.sha512).hexdigest()}
     answer = Client().post("/ai/api/webhooks/paystack/", body, content_type="application/json", headers=headers)
     assert answer.json() == {"status": "processed", "outcome": "completed" if amount == 3000 else "review"}

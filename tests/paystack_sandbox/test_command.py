@@ -172,7 +172,7 @@ def test_end_waits_neither_for_held_requests_nor_for_slow_receivers(number: sign
             httpx2.post(f"{url}/_sandbox/transactions/{reference}/pay", json={"channel": "ussd"})
             httpx2.put(f"{url}/_sandbox/faults", json={"api": {"timeout_rate": 1}})
             with pytest.raises(httpx2.ReadTimeout):
-                httpx2.get(f"{url}/bank", timeout=0.3)
+                httpx2.get(f"{url}/bank", timeout=httpx2.Timeout(10, read=0.3))
             process.send_signal(number)
             assert process.wait(timeout=15) == 0
         released.set()

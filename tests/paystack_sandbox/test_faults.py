@@ -103,7 +103,7 @@ def test_latency(client: httpx2.Client, paystack_sandbox: PaystackSandbox) -> No
 def test_no_answer_within_the_clients_patience(client: httpx2.Client, paystack_sandbox: PaystackSandbox) -> None:
     paystack_sandbox.set_faults({"api": {"timeout_rate": 1}})
     with pytest.raises(httpx2.ReadTimeout):
-        client.get("/transaction", timeout=0.3)
+        client.get("/transaction", timeout=httpx2.Timeout(10, read=0.3))
 
 
 def test_silence_ends_with_a_cut_connection() -> None:

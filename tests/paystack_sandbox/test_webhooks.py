@@ -186,10 +186,10 @@ def test_without_an_address_events_are_only_kept(start: Start, paystack_sandbox:
 
 def test_reset_stops_deliveries_under_way(start: Start, receiver: Receiver, paystack_sandbox: PaystackSandbox) -> None:
     answered = threading.Event()
-    receiver.on_delivery = lambda: answered.wait(10)
+    receiver.on_delivery = lambda: answered.wait(30)
     paystack_sandbox.pay(start()["reference"])
     paystack_sandbox.reset()
-    paystack_sandbox.wait_for_webhooks(timeout_seconds=2)
+    paystack_sandbox.wait_for_webhooks(timeout_seconds=15)
     answered.set()
     assert paystack_sandbox.webhooks() == []
 

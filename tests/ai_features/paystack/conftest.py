@@ -23,11 +23,12 @@ def pauses() -> list[float]:
 
 @pytest.fixture
 def make_service(odd: OddServer, pauses: list[float]) -> Iterator[Any]:
-    """Services that talk to the odd server, pause in no time, and lose patience soon."""
+    """Services that talk to the odd server and pause in no time. They have patience, for a machine may be busy; whoever
+    waits in vain takes another."""
     made = []
 
     def make(**changes: Any) -> PaystackService:
-        wanted = {"secret_key": KEY, "base_url": odd.url, "read_timeout_seconds": 0.5, "total_timeout_seconds": 2.0}
+        wanted = {"secret_key": KEY, "base_url": odd.url, "read_timeout_seconds": 15, "total_timeout_seconds": 60}
         service = PaystackService(**{**wanted, "sleep": pauses.append, "jitter": lambda: 0.5, **changes})
         made.append(service)
         return service

@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 Act = Callable[[socket.socket], None]
 
@@ -74,8 +74,9 @@ class OddServer:
             threading.Thread(target=self._serve, args=[connection], daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            for request in _requests(connection):
+        # Closed here too: one that comes as the server ends is on no list yet.
+        with contextlib.suppress(OSError, ValueError), connection, connection.makefile("rb") as stream:
+            for request in _requests(stream):
                 self.requests.append(request)
                 answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
                 if isinstance(answer, bytes):
@@ -86,8 +87,7 @@ class OddServer:
                     return
 
 
-def _requests(connection: socket.socket) -> Iterator[bytes]:
-    stream = connection.makefile("rb")
+def _requests(stream: BinaryIO) -> Iterator[bytes]:
     while line := stream.readline():
         head = [line]
         length = 0

@@ -28,13 +28,13 @@ def verify(service: PaystackService) -> bool:
 
 
 def exit_code_of_child(work: Any) -> int:
-    """Run `work` in a forked process, for at most 10 seconds."""
+    """Run `work` in a forked process, for at most a minute."""
     child = os.fork()
     if child == 0:
         # The streams that logs go to may have been copied while another thread held their locks.
         logging.disable()
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(10)
+        signal.alarm(60)
         try:
             os._exit(0 if work() else 1)
         finally:

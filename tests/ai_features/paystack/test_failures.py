@@ -51,8 +51,9 @@ def cut_in_mid_body(connection: socket.socket) -> None:
     connection.sendall(PAID[:-20])
 
 
-def say_nothing(_: socket.socket) -> None:
-    time.sleep(1)
+def say_nothing(connection: socket.socket) -> None:
+    """Until the other side hangs up."""
+    connection.recv(1)
 
 
 def drip_headers(connection: socket.socket) -> None:
@@ -186,9 +187,9 @@ def test_read_survives_a_passing_server_error(
 
 
 @pytest.mark.parametrize("trouble", [cut, cut_in_mid_body, say_nothing])
-def test_read_survives_a_lost_connection(odd: OddServer, service: PaystackService, trouble: Any) -> None:
+def test_read_survives_a_lost_connection(odd: OddServer, make_service: Any, trouble: Any) -> None:
     odd.answers = [trouble, PAID]
-    assert verify(service).is_paid
+    assert verify(make_service(read_timeout_seconds=2)).is_paid
     assert len(odd.requests) == 2
 
 
@@ -217,10 +218,10 @@ def test_retries_can_be_switched_off(odd: OddServer, make_service: Any) -> None:
     ],
 )
 def test_write_that_may_have_been_done_is_sent_once(
-    odd: OddServer, service: PaystackService, trouble: Any, expected: type[PaystackError]
+    odd: OddServer, make_service: Any, trouble: Any, expected: type[PaystackError]
 ) -> None:
     odd.answers = [trouble, accepted(INITIALIZED)]
-    error = failure_of(initialize, service)
+    error = failure_of(initialize, make_service(read_timeout_seconds=2))
     assert (type(error), error.outcome_unknown) == (expected, True)
     assert len(odd.requests) == 1
 
@@ -284,10 +285,10 @@ def test_short_rate_limit_is_waited_for(
     ],
 )
 def test_long_rate_limit_is_told(
-    odd: OddServer, service: PaystackService, headers: dict[str, str], seconds: int | None
+    odd: OddServer, make_service: Any, headers: dict[str, str], seconds: int | None
 ) -> None:
     odd.answers = [limited(**headers)]
-    error = failure_of(initialize, service)
+    error = failure_of(initialize, make_service(total_timeout_seconds=4))
     assert (type(error), error.retry_after_seconds) == (PaystackRateLimited, seconds)
     assert (len(odd.requests), error.outcome_unknown) == (1, False)
 

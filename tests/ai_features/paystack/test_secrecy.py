@@ -2,7 +2,6 @@
 
 import logging
 import socket
-import time
 import traceback
 from collections.abc import Iterator
 from decimal import Decimal
@@ -49,7 +48,7 @@ def initialize(service: PaystackService) -> Any:
         reset,
         cut,
         lambda connection: connection.sendall(b"not http at all\r\n\r\n"),
-        lambda _: time.sleep(1),
+        lambda connection: connection.recv(1),
         reply(b"<html>", 500),
         reply(b"<html>"),
         refused("Invalid key", "invalid_Key", 401),
@@ -57,10 +56,10 @@ def initialize(service: PaystackService) -> Any:
         reply({"status": True}, 302, location="https://elsewhere.example/"),
     ],
 )
-def test_failure_and_its_causes_hold_no_key(odd: OddServer, service: PaystackService, answer: Any) -> None:
+def test_failure_and_its_causes_hold_no_key(odd: OddServer, make_service: Any, answer: Any) -> None:
     odd.answers = [answer]
     with pytest.raises(PaystackError) as caught:
-        initialize(service)
+        initialize(make_service(read_timeout_seconds=2))
     assert KEY not in shown(caught.value)
     for error in chain(caught.value):
         assert KEY not in str(vars(error))
