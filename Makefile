@@ -4,14 +4,18 @@ BIN := .venv/bin
 export PORT ?= 8000
 export SANDBOX_PORT ?= 8010
 
-.PHONY: demo test matrix check bench faults format pins clean
+.PHONY: demo test test-sqlite test-postgresql matrix check bench faults format pins clean
 
 demo: .venv/app
 	@$(BIN)/python manage.py demo
 
-# Everything on SQLite, then once more on PostgreSQL what touches the database.
-test: .venv/dev
+# Everything on SQLite, and once more on PostgreSQL what touches the database; side by side with make --jobs=2 test.
+test: test-sqlite test-postgresql
+
+test-sqlite: .venv/dev
 	$(BIN)/pytest
+
+test-postgresql: .venv/dev
 	TEST_DATABASE=postgresql $(BIN)/pytest
 
 # On SQLite, with each supported Python and Django that is here beside the one in .venv: make matrix MATRIX="3.13:6.0"
