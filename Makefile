@@ -3,20 +3,25 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PORT ?= 8000
 export SANDBOX_PORT ?= 8010
+# The files of requirements/ are whole, so there is nothing to resolve; Python compiles what it imports.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
 
-.PHONY: demo test test-sqlite test-postgresql matrix check bench faults format pins clean
+.PHONY: demo test test-sqlite test-sandbox test-postgresql matrix check bench faults format pins clean
 
 demo: .venv/app
 	@$(BIN)/python manage.py demo
 
-# Everything on SQLite, and once more on PostgreSQL what touches the database; side by side with make --jobs=2 test.
-test: test-sqlite test-postgresql
+# Everything on SQLite, and once more on PostgreSQL what touches the database. Side by side: make --jobs=3 --output-sync test
+test: test-sqlite test-sandbox test-postgresql
 
 test-sqlite: .venv/dev
-	$(BIN)/pytest
+	$(BIN)/pytest --ignore=tests/paystack_sandbox
+
+test-sandbox: .venv/dev
+	$(BIN)/pytest tests/paystack_sandbox
 
 test-postgresql: .venv/dev
-	TEST_DATABASE=postgresql $(BIN)/pytest
+	TEST_DATABASE=postgresql $(BIN)/pytest --ignore=tests/paystack_sandbox
 
 # On SQLite, with each supported Python and Django that is here beside the one in .venv: make matrix MATRIX="3.13:6.0"
 MATRIX ?= 3.12:5.2 3.13:6.0
@@ -68,14 +73,14 @@ clean:
 .venv/app: requirements/app.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; try make PYTHON=python3.12"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/app.txt
+	$(INSTALL) --require-hashes -r requirements/app.txt
 	@touch $@
 
 .venv/dev: .venv/app requirements/dev.txt pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(INSTALL) --require-hashes -r requirements/dev.txt
+	$(INSTALL) --no-build-isolation --editable .
 	@touch $@
 
 .venv/bench: .venv/dev requirements/bench.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	$(INSTALL) --require-hashes -r requirements/bench.txt
 	@touch $@
