@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PORT ?= 8000
 export SANDBOX_PORT ?= 8010
-# The files of requirements/ are whole, so there is nothing to resolve; Python compiles what it imports.
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
+# The files of requirements/ are whole, so there is nothing to resolve.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
 .PHONY: demo test test-sqlite test-sandbox test-postgresql matrix check bench faults format pins clean
 
