@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+# One of them starts it twice.
+pytestmark = pytest.mark.timeout(400)
+
 ROOT = Path(__file__).parents[2]
 STARTS_WITHIN_SECONDS = 150
 
@@ -74,7 +77,7 @@ def start(folder: Path, port: int, sandbox_port: int) -> Demo:
             assert process.poll() is None, (folder / "log.txt").read_text()
             assert time.monotonic() < give_up_at, (folder / "log.txt").read_text()
             time.sleep(0.1)
-    except AssertionError:
+    except BaseException:
         demo.kill()
         raise
     return demo
