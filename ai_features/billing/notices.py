@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_tasks import task
 
-from ai_features.billing import usage
+from ai_features.billing import later, usage
 from ai_features.billing.ledger import open_account
 from ai_features.billing.rehearsal import rehearsal
 from ai_features.conf import ai_credits
@@ -88,7 +88,7 @@ def tell(wallet_id: int, kind: NoticeKind, **about: Any) -> bool:
         _SIGNALS[kind].send_robust(Wallet, wallet=wallet, notice=notice, **about)
         address = getattr(wallet.user, "email", "")
         if ai_credits().notice_emails and address:
-            send_notice.enqueue(address, *_mail(kind, about))
+            later.queue(send_notice, address, *_mail(kind, about), about={"wallet_id": wallet_id})
     return is_new
 
 

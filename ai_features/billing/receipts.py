@@ -8,23 +8,17 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django_tasks import task
 
-from ai_features import discretion
+from ai_features.billing import later
 from ai_features.billing.packages import package_name
 from ai_features.conf import ai_credits
 from ai_features.models import Purchase, PurchaseStatus
-
-log = discretion.logger(__name__)
 
 
 def send_later(reference: str, status: str) -> None:
     """Queue the receipt of a purchase that has just been completed; after the commit. Raises nothing."""
     if status != PurchaseStatus.COMPLETED or not ai_credits().receipt_emails:
         return
-    try:
-        send_receipt.enqueue(reference)
-    # A queue may fail in ways of its own, and the payment is settled.
-    except Exception:
-        log.exception("the receipt of %s could not be queued", reference, extra={"reference": reference})
+    later.queue(send_receipt, reference, about={"reference": reference})
 
 
 @task()

@@ -7,12 +7,10 @@ from django.core.mail import send_mail
 from django.utils.translation import gettext as _
 from django_tasks import task
 
-from ai_features import discretion
+from ai_features.billing import later
 from ai_features.conf import ai_credits
 from ai_features.models import Dispute, Refund, ReviewItem
 from ai_features.money import to_major
-
-log = discretion.logger(__name__)
 
 
 def tell_of_dispute(dispute: Dispute) -> None:
@@ -47,13 +45,9 @@ def tell_of_review(item: ReviewItem) -> None:
 
 def _tell(reference: str, subject: str, text: str) -> None:
     addresses = ai_credits().staff_emails
-    if not addresses:
-        return
-    try:
-        send_to_staff.enqueue(list(addresses), f"{ai_credits().merchant_name}: {subject}", text)
-    # A queue may fail in ways of its own, and what the mail tells of is done.
-    except Exception:
-        log.exception("the mail to staff about %s could not be queued", reference, extra={"reference": reference})
+    if addresses:
+        subject = f"{ai_credits().merchant_name}: {subject}"
+        later.queue(send_to_staff, list(addresses), subject, text, about={"reference": reference})
 
 
 @task()

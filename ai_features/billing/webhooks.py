@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 from django.utils import timezone
-from django_tasks import default_task_backend, task
+from django_tasks import task
 
 from ai_features import discretion
-from ai_features.billing import refunds, review_items
+from ai_features.billing import later, refunds, review_items
 from ai_features.billing.settlement import record_and_settle, settle
 from ai_features.exceptions import (
     PaystackBadResponse,
@@ -128,10 +128,9 @@ def _fail(event: WebhookEvent, error: Exception) -> None:
 
 
 def _retry_later(event: WebhookEvent) -> None:
-    if event.attempts >= MAX_ATTEMPTS or not default_task_backend.supports_defer:
-        return
-    run_after = timezone.now() + timedelta(seconds=FIRST_RETRY_SECONDS * 2**event.attempts)
-    process_webhook_event.using(run_after=run_after).enqueue(event.pk)
+    if event.attempts < MAX_ATTEMPTS:
+        after = timedelta(seconds=FIRST_RETRY_SECONDS * 2**event.attempts)
+        later.queue(process_webhook_event, event.pk, after=after, about=_about(event))
 
 
 def _handle(event: WebhookEvent) -> tuple[EventStatus, str]:

@@ -16,9 +16,9 @@ from ai_features import billing, signals
 from ai_features.billing import AIBillingService, settlement
 from ai_features.models import Dispute, Purchase, SettledBy, WebhookEvent
 from paystack_sandbox import PaystackSandbox
-from tests.ai_features.test_receipts import QueueIsAway, send_what_is_queued
 from tests.money_back import buy, credits_of, deliver, raise_dispute, resolve_dispute
 from tests.paystack_facts import facts
+from tests.queues import send_what_is_queued
 
 # Lines that are about no payment.
 ABOUT_NO_PAYMENT = {"reconciliation could not be queued", "ledger not sealed: %s", "ledger sealed: %s entries, head %s"}
@@ -57,7 +57,7 @@ def test_mails_of_a_whole_story(
 def test_queue_of_mails_that_fails_costs_no_payment(
     buyer: User, sandbox: PaystackSandbox, mails: None, settings: Any, django_capture_on_commit_callbacks: Any
 ) -> None:
-    settings.TASKS = {"default": {"BACKEND": f"{QueueIsAway.__module__}.QueueIsAway"}}
+    settings.TASKS = {"default": {"BACKEND": "tests.queues.QueueIsAway"}}
     with django_capture_on_commit_callbacks(execute=True):
         purchase_to_loss(buyer, sandbox)
     assert (Dispute.objects.get().status, credits_of(buyer)) == ("lost", (0, 0))

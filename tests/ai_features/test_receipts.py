@@ -5,28 +5,18 @@ from django.core import mail
 from django.core.mail import get_connection
 from django.utils import translation
 from django_tasks import default_task_backend
-from django_tasks.backends.dummy import DummyBackend
 
 from ai_features.billing import receipts, settlement
 from ai_features.models import Purchase, SettledBy, Wallet
 from tests.ai_features.api.test_webhook import deliver
 from tests.paystack_facts import charge_success, facts
+from tests.queues import send_what_is_queued
 
 
 @pytest.fixture(autouse=True)
 def _wanted(settings: Any) -> None:
     settings.AI_CREDITS = {"RECEIPT_EMAILS": True, "MERCHANT_NAME": "Sankofa", "SUPPORT_EMAIL": "help@example.com"}
     default_task_backend.clear()
-
-
-class QueueIsAway(DummyBackend):
-    def enqueue(self, *_: Any, **__: Any) -> Any:
-        raise ConnectionError
-
-
-def send_what_is_queued() -> None:
-    for result in list(default_task_backend.results):
-        result.task.call(*result.args)
 
 
 @pytest.mark.parametrize("by", ["webhook", "return"])
@@ -87,7 +77,7 @@ def test_receipts_are_off_unless_wanted(
 def test_broken_queue_costs_no_credits(
     purchase: Purchase, wallet: Wallet, settings: Any, caplog: Any, django_capture_on_commit_callbacks: Any
 ) -> None:
-    settings.TASKS = {"default": {"BACKEND": f"{__name__}.QueueIsAway"}}
+    settings.TASKS = {"default": {"BACKEND": "tests.queues.QueueIsAway"}}
     with django_capture_on_commit_callbacks(execute=True):
         assert deliver(charge_success(purchase)).json()["outcome"] == "completed"
     wallet.refresh_from_db()

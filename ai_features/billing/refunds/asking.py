@@ -17,10 +17,8 @@ from decimal import Decimal
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
-from django.utils import timezone
-from django_tasks import default_task_backend
 
-from ai_features.billing import ledger, refund_list, refund_moves
+from ai_features.billing import later, ledger, refund_list, refund_moves
 from ai_features.billing.refunds import following
 from ai_features.billing.requests import checked_key
 from ai_features.exceptions import IdempotencyConflict, InvalidRequest, PaystackError, RefundRefused
@@ -91,7 +89,9 @@ def ask(refund: Refund) -> Refund:
             _refused(refund, words)
             raise
         Refund.objects.filter(pk=refund.pk).update(problem=words[: refund_moves.REASON_LONGEST])
-        _look_again(refund)
+        later.queue(
+            following.look_again, refund.reference, after=LOOK_AGAIN_AFTER, about={"reference": refund.reference}
+        )
     except ImproperlyConfigured as error:
         _refused(refund, str(error))
         raise
@@ -164,8 +164,3 @@ def _refused(refund: Refund, problem: str) -> None:
         fresh = refund_list.read(refund.pk, purchase)
         if fresh.paystack_id is None:
             refund_moves.move(fresh, RefundStatus.FAILED, problem=problem)
-
-
-def _look_again(refund: Refund) -> None:
-    if default_task_backend.supports_defer:
-        following.look_again.using(run_after=timezone.now() + LOOK_AGAIN_AFTER).enqueue(refund.reference)

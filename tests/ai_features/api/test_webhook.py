@@ -2,8 +2,10 @@ import hashlib
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import OperationalError
 from django.test import Client
+from django.utils import timezone
 from django_tasks import default_task_backend
 from rest_framework.test import APIClient
 
@@ -170,6 +172,22 @@ def test_failed_event_is_tried_again_by_the_task(purchase: Purchase, wallet: Wal
     (retry,) = default_task_backend.results
     assert retry.task.run_after is not None
     assert webhooks.process_webhook_event.call(*retry.args) == "completed"
+
+
+def test_failed_event_is_answered_200_whatever_becomes_of_the_queue(
+    purchase: Purchase, wallet: Wallet, settings, monkeypatch, caplog
+) -> None:
+    settings.TASKS = {"default": {"BACKEND": "tests.queues.QueueIsAway"}}
+    with monkeypatch.context() as patch:
+        patch.setattr(webhooks, "record_and_settle", lambda *_: 1 / 0)
+        patch.setattr(webhooks, "settle", lambda *_, **__: 1 / 0)
+        assert deliver(charge_success(purchase)).status_code == 200
+    assert WebhookEvent.objects.get().status == "failed"
+    assert f"process_webhook_event could not be queued (reference {purchase.reference}" in caplog.text
+    with time_machine.travel(timezone.now() + webhooks.LEFT_AFTER):
+        assert webhooks.process_left() == 1
+    wallet.refresh_from_db()
+    assert wallet.balance == 100_000_000
 
 
 def test_unrecorded_event_is_not_answered_200(purchase: Purchase, monkeypatch) -> None:

@@ -162,6 +162,14 @@ def test_lost_answer_is_looked_at_again_by_the_task(bought: Purchase, sandbox: P
     assert later.task.func(*later.args) == 1
 
 
+def test_refund_that_paystack_may_have_taken_stands_whatever_becomes_of_the_queue(
+    bought: Purchase, sandbox: PaystackSandbox, settings: Any
+) -> None:
+    settings.TASKS = {"default": {"BACKEND": "tests.queues.QueueIsAway"}}
+    sandbox.set_faults({"api": {"drop_after_commit": 1.0}})
+    assert refund(bought).is_unconfirmed
+
+
 def test_refund_that_never_reached_paystack_is_given_up(bought: Purchase, buyer: User) -> None:
     Refund.objects.create(
         purchase=bought, reference=bought.reference, amount_minor=8000, currency="GHS", asked_at=timezone.now()
