@@ -276,6 +276,10 @@ class AvailabilityAnswer(serializers.Serializer[Any]):
     shortage = NumberField()
 
 
+class PageRequest(serializers.Serializer[Any]):
+    page_size = serializers.IntegerField(min_value=1, required=False)
+
+
 class UsageRequest(serializers.Serializer[Any]):
     days = serializers.IntegerField(min_value=1, max_value=366, required=False)
 

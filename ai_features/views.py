@@ -86,6 +86,14 @@ def read(form: type[Serializer[Any]], data: Any) -> dict[str, Any]:
     return dict(filled.validated_data)
 
 
+def _currency(request: Request) -> str | None:
+    """That a question is about, if it names one. Raises InvalidRequest for what is none of Paystack's."""
+    currency = request.query_params.get("currency", "").upper() or None
+    if currency is not None and currency not in CURRENCIES:
+        raise InvalidRequest(fields={"currency": [f"Choose one of: {', '.join(CURRENCIES)}."]})
+    return currency
+
+
 class TokenView(AIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -115,8 +123,7 @@ class PackagesView(AIView):
     )
     def get(self, request: Request) -> Response:
         """What is for sale."""
-        currency = request.query_params.get("currency", "").upper() or None
-        quotes: Any = AIBillingService.packages(currency)
+        quotes: Any = AIBillingService.packages(_currency(request))
         return Response(serializers.PackageAnswer(quotes, many=True).data)
 
 
@@ -314,12 +321,21 @@ class NewestFirst(CursorPagination):
     page_size_query_param = "page_size"
     max_page_size = 200
 
+    def get_page_size(self, request: Request) -> int:
+        """REST framework takes the usual size for one that is none, and leaves whoever asked to find out."""
+        asked: int = read(serializers.PageRequest, request.query_params).get("page_size", self.page_size)
+        return min(asked, self.max_page_size)
+
     def decode_cursor(self, request: Request) -> Any:
         """REST framework looks at the wrapping only; inside is an id of ours, or somebody made it up."""
-        cursor = super().decode_cursor(request)
+        refusal = InvalidRequest(fields={"cursor": ["Follow `next` and `previous` as they were given."]})
+        try:
+            cursor = super().decode_cursor(request)
+        except NotFound as error:
+            raise refusal from error
         position = "0" if cursor is None or cursor.position is None else str(cursor.position)
         if not position.isdecimal() or len(position) >= len(str(2**63)):
-            raise NotFound(self.invalid_cursor_message)
+            raise refusal
         return cursor
 
 
@@ -351,9 +367,7 @@ class PaymentMethodsView(AIView):
     @extend_schema(parameters=[OpenApiParameter("currency", str)], responses=serializers.PaymentMethodsAnswer)
     def get(self, request: Request) -> Response:
         """How one can pay; mobile-money providers and banks as Paystack lists them."""
-        currency = request.query_params.get("currency", "").upper() or ai_credits().currency
-        if currency not in CURRENCIES:
-            raise InvalidRequest(fields={"currency": [f"Choose one of: {', '.join(CURRENCIES)}."]})
+        currency = _currency(request) or ai_credits().currency
         answer = cache.get_or_set(
             f"ai-payment-methods-{currency}", lambda: payment_methods(currency), BANKS_ARE_CACHED_SECONDS
         )

@@ -67,9 +67,18 @@ def test_history_goes_on_by_cursor(api: APIClient, buyer: User) -> None:
     assert [e["credits"] for e in first["results"] + rest["results"]] == [3, 2, 1]
 
 
-def test_unusable_cursor_is_an_error_not_a_crash(api: APIClient) -> None:
-    answer = api.get("/ai/api/transactions/", {"cursor": "nonsense"})
-    assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
+@pytest.mark.parametrize(("name", "value"), [("cursor", "nonsense"), ("page_size", "ten"), ("page_size", "0")])
+def test_page_that_is_none_is_told_apart_from_one_without_entries(api: APIClient, name: str, value: str) -> None:
+    answer = api.get("/ai/api/transactions/", {name: value})
+    assert (answer.status_code, answer.json()["error"]) == (422, "invalid_request")
+    assert list(answer.json()["fields"]) == [name]
+
+
+def test_largest_page_has_200(api: APIClient, buyer: User) -> None:
+    for _ in range(201):
+        AIBillingService.grant(buyer, 1, reason="trial")
+    page = api.get("/ai/api/transactions/", {"page_size": 1000}).json()
+    assert (len(page["results"]), page["next"] is None) == (200, False)
 
 
 def test_history_needs_a_fixed_number_of_queries(api: APIClient, wallet: Wallet, django_assert_max_num_queries) -> None:
