@@ -74,7 +74,7 @@ class PurchaseAdmin(ReadOnlyAdmin):
     )
     list_filter = ("status", "mode", "currency", "package_code", "settled_by", "created_at")
     list_select_related = ("buyer",)
-    search_fields = ("reference", "email", f"buyer__{get_user_model().USERNAME_FIELD}")
+    search_fields = ("reference", "paystack_id__exact", "email", f"buyer__{get_user_model().USERNAME_FIELD}")
     date_hierarchy = "created_at"
     amount = amount_of("amount_minor", gettext_lazy("amount"))
     credits_shown = credits_of("total_credits", gettext_lazy("credits"), sortable=False)

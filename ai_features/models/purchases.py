@@ -184,6 +184,8 @@ class Purchase(models.Model):
                 fields=["completed_at"], condition=Q(completed_at__isnull=False), name="ai_purchase_completed"
             ),
             models.Index(fields=["payout"], condition=Q(payout__isnull=False), name="ai_purchase_of_payout"),
+            # By which payouts, refunds and disputes name a payment.
+            models.Index(fields=["paystack_id"], name="ai_purchase_paystack_id"),
         ]
         constraints = [
             models.UniqueConstraint(

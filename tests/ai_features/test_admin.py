@@ -30,6 +30,13 @@ def test_lists_can_be_searched_and_sorted(staff: Client, everything: Purchase, m
         assert staff.get(f"/admin/ai_features/{model}/{query}").status_code in (200, 302), query
 
 
+def test_purchase_is_found_by_paystacks_number(staff: Client, purchase: Purchase) -> None:
+    Purchase.objects.update(paystack_id="4099260516")
+    for number, is_found in (("4099260516", True), ("409926051", False)):
+        page = staff.get("/admin/ai_features/purchase/", {"q": number}).content.decode()
+        assert (purchase.reference in page) is is_found
+
+
 @pytest.mark.parametrize(
     ("model", "row"),
     [("wallet", Wallet), ("purchase", Purchase), ("ledgerentry", LedgerEntry), ("webhookevent", WebhookEvent)],

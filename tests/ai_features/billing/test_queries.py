@@ -82,3 +82,11 @@ def test_cost_does_not_grow_with_lots(
         AIBillingService.spend(wallet, 2)
     with django_assert_max_num_queries(9):
         AIBillingService.grant(wallet, 1, reason="one more")
+
+
+def test_payment_that_paystack_names_by_number_is_looked_up_and_not_searched_for(purchase: Purchase) -> None:
+    if ON_POSTGRESQL:
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+    assert "ai_purchase_paystack_id" in Purchase.objects.filter(paystack_id="4099260516").explain()
+    assert "ai_purchase_paystack_id" in Purchase.objects.filter(paystack_id__in=["4099260516", "7"]).explain()
