@@ -6,7 +6,7 @@ export SANDBOX_PORT ?= 8010
 # The files of requirements/ are whole, so there is nothing to resolve.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo test test-sqlite test-sandbox test-postgresql matrix check bench faults format pins clean
+.PHONY: demo test test-sqlite test-sandbox test-postgresql matrix check check-code check-project check-docs bench faults format pins clean
 
 demo: .venv/app
 	@$(BIN)/python manage.py demo
@@ -36,16 +36,22 @@ matrix:
 	  echo "Python $${pair%:*}, Django $$django"; $$venv/bin/python -m pytest -q $(TESTS) || exit 1; \
 	done
 
-check: .venv/dev
+check: check-code check-project check-docs
+
+check-code: .venv/dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check-project: .venv/dev
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check --fail-level ERROR
 	HTTPS=true SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 	  PAYSTACK_SECRET_KEY=sk_test_check $(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+
+check-docs: .venv/dev
 	$(BIN)/pytest -q tests/docs
 
 # make bench ONLY=spend,hot  measures the rows whose names begin so; benchmarks/README.md has the rest.
