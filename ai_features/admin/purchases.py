@@ -78,6 +78,8 @@ class PurchaseAdmin(ReadOnlyAdmin):
     date_hierarchy = "created_at"
     amount = amount_of("amount_minor", gettext_lazy("amount"))
     credits_shown = credits_of("total_credits", gettext_lazy("credits"), sortable=False)
+    credits_bought = credits_of("credits", gettext_lazy("credits"))
+    credits_as_bonus = credits_of("bonus_credits", gettext_lazy("bonus credits"))
     paid = amount_of("paid_amount_minor", gettext_lazy("amount paid"))
     fees = amount_of("fees_minor", gettext_lazy("Paystack's fee"))
     refunded = amount_of("refunded_minor", gettext_lazy("refunded"))
@@ -87,7 +89,18 @@ class PurchaseAdmin(ReadOnlyAdmin):
         (None, {"fields": ("reference", "status", "status_reason", "mode", "settled_by")}),
         (
             gettext_lazy("Sold"),
-            {"fields": ("buyer", "email", "wallet", "package_code", "amount", "tax_lines", "credits_shown")},
+            {
+                "fields": (
+                    "buyer",
+                    "email",
+                    "wallet",
+                    "package_code",
+                    "amount",
+                    "tax_lines",
+                    "credits_bought",
+                    "credits_as_bonus",
+                )
+            },
         ),
         (
             gettext_lazy("Paid"),

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
@@ -161,3 +163,8 @@ def test_feature_that_costs_nothing_is_refused(staff: Client) -> None:
     answer = staff.post("/admin/ai_features/featureprice/add/", form)
     assert "must cost something" in answer.content.decode()
     assert not FeaturePrice.objects.exists()
+
+
+def test_purchase_tells_what_was_bought_from_what_came_as_a_bonus(staff: Client, purchase: Purchase) -> None:
+    page = staff.get(f"/admin/ai_features/purchase/{purchase.pk}/change/").content.decode()
+    assert re.findall(r'<div class="readonly">([\d.]+)</div>', page)[:2] == ["80.0", "20.0"]
