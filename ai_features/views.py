@@ -33,7 +33,7 @@ from rest_framework.views import APIView
 from ai_features import errors, logins, serializers
 from ai_features.authentication import TokenAuthentication
 from ai_features.billing import AIBillingService, Use, balances, reservations, settlement, spending
-from ai_features.billing.requests import checked_key
+from ai_features.billing.requests import checked_key, is_plain_text
 from ai_features.conf import PAYMENT_METHODS, ai_credits
 from ai_features.exceptions import (
     AICreditsError,
@@ -406,6 +406,11 @@ def paystack_webhook(request: HttpRequest) -> HttpResponse:
     return json_response({"status": event.status, "outcome": event.outcome})
 
 
+_QUANTITIES = ("units", "tokens_in", "tokens_out")
+_QUANTITIES_ARE = f"How much was used is told by {', '.join(_QUANTITIES)}."
+_OF_A_USE = {"credits", "feature", *_QUANTITIES, "metadata", "ttl_seconds", "csrfmiddlewaretoken"}
+
+
 def use_of(data: Any) -> tuple[Use, dict[str, Any] | None]:
     """What a body says was used, and the app's note on it. Raises InvalidRequest or a CreditsOutOfRange."""
     if not isinstance(data, dict):
@@ -415,7 +420,11 @@ def use_of(data: Any) -> tuple[Use, dict[str, Any] | None]:
         raise CreditsNotANumber
     if not isinstance(feature, str):
         raise InvalidRequest(fields={"feature": ["A feature's code."]})
-    quantities = {name: whole_number(data, name) for name in ("units", "tokens_in", "tokens_out")}
+    if credits_ is None and (unknown := data.keys() - _OF_A_USE):
+        # The fields make the price, so a name that is misspelled would be charged as nothing.
+        named = {name if is_plain_text(name, 40) else "?" for name in unknown}
+        raise InvalidRequest(fields={name: [f"No field of this. {_QUANTITIES_ARE}"] for name in sorted(named)[:10]})
+    quantities = {name: whole_number(data, name) for name in _QUANTITIES}
     return Use(
         credits_, feature, quantities["units"], quantities["tokens_in"] or 0, quantities["tokens_out"] or 0
     ), metadata

@@ -1,5 +1,6 @@
 """Spending over HTTP: by token the short way, by session or form through REST framework, with the same answers."""
 
+import json
 from typing import Any
 
 import pytest
@@ -44,6 +45,25 @@ def test_repeat_with_a_key_gets_the_first_answer(spender: APIClient) -> None:
     other = spender.post(SPEND, {"credits": 2}, format="json", HTTP_IDEMPOTENCY_KEY="k")
     assert (other.status_code, other.json()["error"]) == (409, "idempotency_conflict")
     assert other.json()["first_request"] == {"operation": "spend", "credits": "1.0"}
+
+
+@pytest.mark.parametrize("path", [SPEND, RESERVATIONS, "reservation"])
+@pytest.mark.parametrize("name", ["tokens_output", "Tokens_out", "\u0000", "\ud800", "x" * 1000])
+def test_misspelled_quantity_is_not_charged_as_nothing(spender: APIClient, path: str, name: str) -> None:
+    FeaturePrice.objects.create(code="chat", per_1000_tokens_in=1_000_000, per_1000_tokens_out=4_000_000)
+    if path == "reservation":
+        path = f"{RESERVATIONS}{spender.post(RESERVATIONS, {'credits': 5}, format='json').json()['id']}/capture/"
+    body = json.dumps({"feature": "chat", "tokens_in": 1000, name: 1000})
+    answer = spender.post(path, body, content_type="application/json")
+    assert (answer.status_code, answer.json()["error"]) == (422, "invalid_request")
+    (told,) = answer.json()["fields"].items()
+    assert told[0] == (name if name.isidentifier() and len(name) < 40 else "?")
+    assert "tokens_out" in told[1][0]
+    assert not spender.get("/ai/api/transactions/").json()["results"][1:]
+
+
+def test_field_that_cannot_change_the_price_is_let_be(spender: APIClient) -> None:
+    assert spender.post(SPEND, {"credits": 1, "note": "x"}, format="json").status_code == 200
 
 
 def test_too_few_credits_is_a_402_that_says_where_to_buy(spender: APIClient) -> None:
