@@ -26,6 +26,8 @@ LONGEST = 128
 MOMENT_SECONDS = 0.0005
 LARGE = 12
 """A crowd from which on half of it is a batch worth its commit."""
+LARGE_SOONER = 6
+"""The same over HTTP, where Python has more to do for each call, and for two lines that take turns."""
 IN_A_ROW = 16
 """Batches that one caller carries out, its own the first, before another takes over."""
 
@@ -38,13 +40,12 @@ def apply(operation: Operation) -> Applied | None:
     """As `hot_path.apply_one`. Inside a transaction of the caller's it goes alone, as it must."""
     if not _may_share():
         return hot_path.apply_one(operation)
-    whose = operation.digest or operation.wallet_id
-    line = _own_lines.get(whose)
+    line = _own_lines.get(_whose(operation))
     if line is None:
         outcome = _line_for(operation).apply(operation)
         if not isinstance(outcome, Busy):
             return outcome
-        line = _own_line(whose, _carry_out_by_token if operation.digest else _carry_out)
+        line = _own_line(operation)
     outcome = line.apply(operation)
     return None if isinstance(outcome, Busy) else outcome
 
@@ -76,8 +77,11 @@ class Line(Generic[Asked, Given]):
     As long as anybody waits there is a leader: whoever stops makes one of them the next.
     """
 
-    def __init__(self, carry_out: Callable[[list[_Call[Asked, Given]]], None], *, at_once: int) -> None:
+    def __init__(
+        self, carry_out: Callable[[list[_Call[Asked, Given]]], None], *, at_once: int, large: int = LARGE
+    ) -> None:
         self._at_once = at_once
+        self._large = large
         self._send_off = carry_out
         self._guard = threading.Lock()
         self._waiting: list[_Call[Asked, Given]] = []
@@ -117,7 +121,7 @@ class Line(Generic[Asked, Given]):
     def _share(self) -> int:
         """How many make a batch: all of a small crowd, since a batch costs more than a call in it; of a large one as
         many as leave others on their way here, so that neither the database nor Python waits for the other."""
-        return self._crowd if self._crowd < LARGE else -(-self._crowd // (self._at_once + 1))
+        return self._crowd if self._crowd < self._large else -(-self._crowd // (self._at_once + 1))
 
     def _are_enough(self) -> bool:
         """With the leader, who goes along or has just been."""
@@ -267,17 +271,23 @@ def _send(way: Way[Asked, Given], batch: list[_Call[Asked, Given]]) -> None:
 _common_line = Line(partial(_carry_out, may_wait=False), at_once=2)
 # A statement serves one kind, and a batch of both would pay for two.
 _lines_of_a_kind: dict[str | None, Line[Operation, Applied | Busy]] = {
-    kind: Line(partial(_carry_out, may_wait=False), at_once=1) for kind in ("reserve", "capture")
+    kind: Line(partial(_carry_out, may_wait=False), at_once=1, large=LARGE_SOONER) for kind in ("reserve", "capture")
 }
-_token_line = Line(partial(_carry_out_by_token, may_wait=False), at_once=1)
+_token_line = Line(partial(_carry_out_by_token, may_wait=False), at_once=1, large=LARGE_SOONER)
 _own_lines: dict[int | str, Line[Operation, Applied | Busy]] = {}
-_deliveries = Line(_settle, at_once=1)
+_deliveries = Line(_settle, at_once=1, large=LARGE_SOONER)
 
 
-def _own_line(whose: int | str, carry_out: Callable[..., None]) -> Line[Operation, Applied | Busy]:
+def _whose(operation: Operation) -> int | str:
+    return operation.digest or operation.wallet_id
+
+
+def _own_line(operation: Operation) -> Line[Operation, Applied | Busy]:
     """Kept, since a wallet that was busy will be; whoever is still in one that goes is served, and only shares less."""
     if len(_own_lines) >= OWN_LINES_MAX:
         for other, line in list(_own_lines.items()):
             if line.is_empty:
                 _own_lines.pop(other, None)
-    return _own_lines.setdefault(whose, Line(partial(carry_out, may_wait=True), at_once=1))
+    carry_out, large = (_carry_out_by_token, LARGE_SOONER) if operation.digest else (_carry_out, LARGE)
+    line = Line(partial(carry_out, may_wait=True), at_once=1, large=large)
+    return _own_lines.setdefault(_whose(operation), line)
