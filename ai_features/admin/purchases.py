@@ -12,7 +12,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.crypto import get_random_string
 from django.utils.decorators import method_decorator
+from django.utils.formats import date_format
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -20,6 +22,7 @@ from ai_features.admin.form_page import form_page, in_words, row_address, row_or
 from ai_features.admin.showing import ReadOnlyAdmin, amount_of, credits_of
 from ai_features.admin.telling import story_of
 from ai_features.billing import AIBillingService
+from ai_features.billing.reconcile.checking import OPEN
 from ai_features.exceptions import AICreditsError
 from ai_features.models import Dispute, Purchase, Refund
 from ai_features.money import to_credits, to_major
@@ -122,7 +125,7 @@ class PurchaseAdmin(ReadOnlyAdmin):
             {
                 "fields": (
                     *("payment_method", "authorization_url", "idempotency_key", "created_at", "completed_at"),
-                    *("checks", "next_check_at"),
+                    *("checks", "next_check"),
                 )
             },
         ),
@@ -131,6 +134,13 @@ class PurchaseAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("story"))
     def story(self, purchase: Purchase) -> SafeString:
         return story_of(purchase.reference)
+
+    @admin.display(description=gettext_lazy("next check"))
+    def next_check(self, purchase: Purchase) -> str | None:
+        """Settled by a webhook, it keeps the time of one that will not be."""
+        if purchase.next_check_at is None or purchase.status not in OPEN:
+            return None
+        return date_format(localtime(purchase.next_check_at), "DATETIME_FORMAT")
 
     def get_urls(self) -> list[URLPattern]:
         refund = path(

@@ -1,4 +1,5 @@
 import re
+from datetime import UTC, datetime
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -168,3 +169,12 @@ def test_feature_that_costs_nothing_is_refused(staff: Client) -> None:
 def test_purchase_tells_what_was_bought_from_what_came_as_a_bonus(staff: Client, purchase: Purchase) -> None:
     page = staff.get(f"/admin/ai_features/purchase/{purchase.pk}/change/").content.decode()
     assert re.findall(r'<div class="readonly">([\d.]+)</div>', page)[:2] == ["80.0", "20.0"]
+
+
+def test_next_check_is_told_of_purchases_that_will_be_checked(staff: Client, purchase: Purchase) -> None:
+    Purchase.objects.update(next_check_at=datetime(2031, 5, 6, 7, 8, tzinfo=UTC))
+    label = "May 6, 2031, 7:08 a.m."
+    address = f"/admin/ai_features/purchase/{purchase.pk}/change/"
+    assert label in staff.get(address).content.decode()
+    Purchase.objects.update(status="completed", completed_at=purchase.created_at)
+    assert label not in staff.get(address).content.decode()
