@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.contrib.auth import authenticate
@@ -21,32 +20,30 @@ from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from knox.models import get_token_model
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
-from rest_framework.exceptions import AuthenticationFailed, NotFound
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.generics import ListAPIView
-from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import AllowAny, BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from ai_features import errors, logins, serializers
 from ai_features.authentication import TokenAuthentication
-from ai_features.billing import AIBillingService, Use, balances, reservations, settlement, spending
-from ai_features.billing.requests import checked_key, is_plain_text
+from ai_features.billing import AIBillingService, balances, reservations, settlement, spending
+from ai_features.billing.requests import checked_key
 from ai_features.conf import PAYMENT_METHODS, ai_credits
 from ai_features.exceptions import (
     AICreditsError,
     CallbackUrlRefused,
-    CreditsNotANumber,
     InsufficientCredits,
-    InvalidRequest,
     RequestRefused,
 )
+from ai_features.inputs import currency_in, read, use_of, whole_number
 from ai_features.lean import Asked, Asker, LeanMixin, asker_of, needs_no_session
 from ai_features.models import LedgerEntry, Purchase, PurchaseStatus
-from ai_features.money import CURRENCIES, to_credits
+from ai_features.money import to_credits
 from ai_features.openapi import AISchema, link
+from ai_features.paging import NewestFirst
 from ai_features.parsing import FormParser, JSONParser
 from ai_features.paystack import PaystackService
 from ai_features.rendering import JSONRenderer, json_response
@@ -79,21 +76,6 @@ class AIView(APIView):
         return errors.exception_handler
 
 
-def read(form: type[Serializer[Any]], data: Any) -> dict[str, Any]:
-    """The validated input. Raises REST framework's ValidationError, which becomes a 422."""
-    filled = form(data=data)
-    filled.is_valid(raise_exception=True)
-    return dict(filled.validated_data)
-
-
-def _currency(request: Request) -> str | None:
-    """That a question is about, if it names one. Raises InvalidRequest for what is none of Paystack's."""
-    currency = request.query_params.get("currency", "").upper() or None
-    if currency is not None and currency not in CURRENCIES:
-        raise InvalidRequest(fields={"currency": [f"Choose one of: {', '.join(CURRENCIES)}."]})
-    return currency
-
-
 class TokenView(AIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -123,7 +105,7 @@ class PackagesView(AIView):
     )
     def get(self, request: Request) -> Response:
         """What is for sale."""
-        quotes: Any = AIBillingService.packages(_currency(request))
+        quotes: Any = AIBillingService.packages(currency_in(request))
         return Response(serializers.PackageAnswer(quotes, many=True).data)
 
 
@@ -315,30 +297,6 @@ class UsageStatsView(AIView):
         return Response(serializers.UsageAnswer(AIBillingService.usage_stats(self.user, **asked)).data)
 
 
-class NewestFirst(CursorPagination):
-    ordering = "-id"
-    page_size = 50
-    page_size_query_param = "page_size"
-    max_page_size = 200
-
-    def get_page_size(self, request: Request) -> int:
-        """REST framework takes the usual size for one that is none, and leaves whoever asked to find out."""
-        asked: int = read(serializers.PageRequest, request.query_params).get("page_size", self.page_size)
-        return min(asked, self.max_page_size)
-
-    def decode_cursor(self, request: Request) -> Any:
-        """REST framework looks at the wrapping only; inside is an id of ours, or somebody made it up."""
-        refusal = InvalidRequest(fields={"cursor": ["Follow `next` and `previous` as they were given."]})
-        try:
-            cursor = super().decode_cursor(request)
-        except NotFound as error:
-            raise refusal from error
-        position = "0" if cursor is None or cursor.position is None else str(cursor.position)
-        if not position.isdecimal() or len(position) >= len(str(2**63)):
-            raise refusal
-        return cursor
-
-
 class PurchasesView(AIView, ListAPIView[Purchase]):
     serializer_class = serializers.PurchaseAnswer
     pagination_class = NewestFirst
@@ -367,7 +325,7 @@ class PaymentMethodsView(AIView):
     @extend_schema(parameters=[OpenApiParameter("currency", str)], responses=serializers.PaymentMethodsAnswer)
     def get(self, request: Request) -> Response:
         """How one can pay; mobile-money providers and banks as Paystack lists them."""
-        currency = _currency(request) or ai_credits().currency
+        currency = currency_in(request) or ai_credits().currency
         answer = cache.get_or_set(
             f"ai-payment-methods-{currency}", lambda: payment_methods(currency), BANKS_ARE_CACHED_SECONDS
         )
@@ -404,38 +362,6 @@ def paystack_webhook(request: HttpRequest) -> HttpResponse:
     except errors.DATABASE_DOWN:
         return errors.database_unavailable()
     return json_response({"status": event.status, "outcome": event.outcome})
-
-
-_QUANTITIES = ("units", "tokens_in", "tokens_out")
-_QUANTITIES_ARE = f"How much was used is told by {', '.join(_QUANTITIES)}."
-_OF_A_USE = {"credits", "feature", *_QUANTITIES, "metadata", "ttl_seconds", "csrfmiddlewaretoken"}
-
-
-def use_of(data: Any) -> tuple[Use, dict[str, Any] | None]:
-    """What a body says was used, and the app's note on it. Raises InvalidRequest or a CreditsOutOfRange."""
-    if not isinstance(data, dict):
-        raise InvalidRequest(fields={"credits": ["Send a JSON object."]})
-    credits_, feature, metadata = data.get("credits"), data.get("feature", ""), data.get("metadata")
-    if credits_ is not None and (isinstance(credits_, bool) or not isinstance(credits_, int | Decimal)):
-        raise CreditsNotANumber
-    if not isinstance(feature, str):
-        raise InvalidRequest(fields={"feature": ["A feature's code."]})
-    if credits_ is None and (unknown := data.keys() - _OF_A_USE):
-        # The fields make the price, so a name that is misspelled would be charged as nothing.
-        named = {name if is_plain_text(name, 40) else "?" for name in unknown}
-        raise InvalidRequest(fields={name: [f"No field of this. {_QUANTITIES_ARE}"] for name in sorted(named)[:10]})
-    quantities = {name: whole_number(data, name) for name in _QUANTITIES}
-    return Use(
-        credits_, feature, quantities["units"], quantities["tokens_in"] or 0, quantities["tokens_out"] or 0
-    ), metadata
-
-
-def whole_number(data: Any, name: str) -> int | None:
-    """Raises InvalidRequest; None where it is not there."""
-    value = data.get(name) if isinstance(data, dict) else None
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
-    raise InvalidRequest(fields={name: ["A whole number."]})
 
 
 @contextmanager

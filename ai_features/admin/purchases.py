@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import display_for_value
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import transaction
@@ -12,9 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.crypto import get_random_string
 from django.utils.decorators import method_decorator
-from django.utils.formats import date_format
 from django.utils.safestring import SafeString
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -136,11 +135,10 @@ class PurchaseAdmin(ReadOnlyAdmin):
         return story_of(purchase.reference)
 
     @admin.display(description=gettext_lazy("next check"))
-    def next_check(self, purchase: Purchase) -> str | None:
-        """Settled by a webhook, it keeps the time of one that will not be."""
-        if purchase.next_check_at is None or purchase.status not in OPEN:
-            return None
-        return date_format(localtime(purchase.next_check_at), "DATETIME_FORMAT")
+    def next_check(self, purchase: Purchase) -> str:
+        """A purchase that is settled keeps the time of a check that will not happen."""
+        at = purchase.next_check_at if purchase.status in OPEN else None
+        return str(display_for_value(at, self.get_empty_value_display()))
 
     def get_urls(self) -> list[URLPattern]:
         refund = path(
