@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ai_features.billing.ledger import queue
-from ai_features.billing.ledger.queue import Line
+from ai_features.billing.ledger.queue import LARGE, LARGE_SOONER, Line
 
 
 class Database:
@@ -35,12 +35,16 @@ def until(is_so: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("callers", "sizes"),
-    [(1, [1]), (2, [1, 1]), (11, [1, 10]), (12, [1, 6, 5]), (16, [1, 8, 7]), (33, [1, 17, 15])],
+    ("large", "callers", "sizes"),
+    [
+        *[(LARGE, 1, [1]), (LARGE, 2, [1, 1]), (LARGE, 11, [1, 10])],
+        *[(LARGE, 12, [1, 6, 5]), (LARGE, 16, [1, 8, 7]), (LARGE, 33, [1, 17, 15])],
+        *[(LARGE_SOONER, 5, [1, 4]), (LARGE_SOONER, 6, [1, 3, 2]), (LARGE_SOONER, 8, [1, 4, 3])],
+    ],
 )
-def test_few_go_together_and_half_of_many(callers: int, sizes: list[int]) -> None:
+def test_few_go_together_and_half_of_many(large: int, callers: int, sizes: list[int]) -> None:
     database = Database()
-    line: Line[int, int] = Line(database, at_once=1)
+    line: Line[int, int] = Line(database, at_once=1, large=large)
     with ThreadPoolExecutor(callers) as pool:
         calls = [pool.submit(line.apply, 0)]
         until(lambda: database.sizes == [1])
