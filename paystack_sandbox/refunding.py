@@ -26,7 +26,6 @@ def begin(
     sandbox: "Sandbox", row: Transaction, amount: int, customer_note: str | None, merchant_note: str | None
 ) -> Refund:
     """Take the money from the merchant's balance and queue the refund. The caller has checked the amount."""
-    now = sandbox.clock.now_ms()
     with sandbox.state.transaction():
         refund = _write(
             sandbox,
@@ -36,7 +35,7 @@ def begin(
             customer_note=customer_note or f"Refund for transaction {row.reference}",
             merchant_note=merchant_note or f"Refund for transaction {row.reference} by {refunded_by(sandbox)}",
         )
-        sandbox.state.set_timer(REFUND, refund.id, now + sandbox.settings.refund_pending_seconds * 1000)
+        sandbox.state.set_timer(REFUND, refund.id, refund.created_at + sandbox.settings.refund_pending_seconds * 1000)
         _announce(sandbox, refund)
     sandbox.wake()
     return refund
