@@ -45,7 +45,7 @@ from ai_features.money import to_credits
 from ai_features.openapi import AISchema, link
 from ai_features.paging import NewestFirst
 from ai_features.parsing import FormParser, JSONParser
-from ai_features.paystack import PaystackService
+from ai_features.paystack import PaystackService, within
 from ai_features.rendering import JSONRenderer, json_response
 from ai_features.throttling import RateLimit, client_ip
 
@@ -415,11 +415,14 @@ def message_for(purchase: Purchase) -> str:
 
 
 def payment_methods(currency: str) -> dict[str, Any]:
+    with within(settlement.BUYER_WAITS_SECONDS):
+        providers = PaystackService.list_mobile_money_providers(currency=currency)
+        banks = PaystackService.list_banks(currency=currency)
     return {
         "currency": currency,
         "payment_methods": [method for method in PAYMENT_METHODS if method in ai_credits().payment_methods],
-        "mobile_money_providers": _options(PaystackService.list_mobile_money_providers(currency=currency)),
-        "banks": _options(b for b in PaystackService.list_banks(currency=currency) if b.type != "mobile_money"),
+        "mobile_money_providers": _options(providers),
+        "banks": _options(bank for bank in banks if bank.type != "mobile_money"),
     }
 
 

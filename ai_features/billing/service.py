@@ -45,7 +45,6 @@ from ai_features.models import (
     Purchase,
     Refund,
     ReviewItem,
-    SettledBy,
     Wallet,
     WebhookEvent,
 )
@@ -304,9 +303,10 @@ class AIBillingService:
     def verify_purchase(owner: Owner, reference: str) -> Purchase:
         """The owner's purchase as Paystack sees it now, settled if paid. Safe to repeat.
 
-        Raises PurchaseNotFound (another's is none), or a PaystackError while Paystack cannot be asked.
+        Raises PurchaseNotFound (another's is none), or a PaystackError while Paystack cannot be asked: after 8 seconds
+        a PaystackTimeout.
         """
-        return settlement.check(settlement.purchase_of(wallet_of(owner), reference), settled_by=SettledBy.RETURN)
+        return settlement.check_for_buyer(settlement.purchase_of(wallet_of(owner), reference))
 
     @staticmethod
     def refund(

@@ -33,7 +33,7 @@ from ai_features.models import (
     Wallet,
     WebhookEvent,
 )
-from ai_features.paystack import PaystackService, Transaction
+from ai_features.paystack import PaystackService, Transaction, within
 from ai_features.signals import purchase_abandoned, purchase_completed, purchase_failed
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,10 @@ _SIGNALS = {
     PurchaseStatus.FAILED: purchase_failed,
     PurchaseStatus.ABANDONED: purchase_abandoned,
 }
+
+BUYER_WAITS_SECONDS = 8.0
+"""So long a request of a buyer's may ask Paystack, where another look does as well. While Paystack is silent each
+holds a thread of the web server, which those who spend need too."""
 
 _ON_SETTLING = (EntryKind.PURCHASE, EntryKind.BONUS, EntryKind.DEBT_PAYMENT)
 
@@ -74,6 +78,12 @@ def check(purchase: Purchase, *, settled_by: SettledBy = SettledBy.RETURN) -> Pu
     answer = ask(purchase.reference)
     note_answer(purchase, settled_by, answer)
     return settle_answer(purchase.reference, answer, settled_by=settled_by)
+
+
+def check_for_buyer(purchase: Purchase) -> Purchase:
+    """`check` while a buyer waits, by browser or app: a PaystackTimeout after `BUYER_WAITS_SECONDS`."""
+    with within(BUYER_WAITS_SECONDS):
+        return check(purchase)
 
 
 def ask(reference: str) -> Transaction | PaystackError:

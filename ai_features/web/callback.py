@@ -68,7 +68,7 @@ def _look_again(request: HttpRequest, purchase: Purchase) -> Purchase:
     if purchase.is_decided or not allow(request, "callback"):
         return purchase
     try:
-        return settlement.check(purchase)
+        return settlement.check_for_buyer(purchase)
     except (PaystackError, ImproperlyConfigured, *DATABASE_DOWN) as error:
         # The page says "not confirmed yet", which is the truth, and looks again.
         about = {"reference": purchase.reference}

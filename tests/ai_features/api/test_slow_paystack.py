@@ -1,13 +1,17 @@
-"""A webhook is answered soon though Paystack itself is slow to answer us; what was left is done by reconciliation."""
+"""Webhooks and buyers are answered soon though Paystack itself is slow to answer us; what was left is done later."""
 
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client
+from rest_framework.test import APIClient
 
-from ai_features.billing import AIBillingService, webhooks
+from ai_features.billing import AIBillingService, settlement, webhooks
 from ai_features.billing.reconcile import run_pass
 from ai_features.models import Dispute, Purchase, WebhookEvent
 from paystack_sandbox import PaystackSandbox
@@ -25,6 +29,7 @@ SOON = 10
 @pytest.fixture(autouse=True)
 def _short_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhooks, "ASKS_PAYSTACK_SECONDS", BOUND_SECONDS)
+    monkeypatch.setattr(settlement, "BUYER_WAITS_SECONDS", BOUND_SECONDS)
     monkeypatch.setattr(webhooks, "LEFT_AFTER", timedelta(0))
 
 
@@ -73,3 +78,40 @@ def test_charge_event_asks_nobody(purchase: Purchase, sandbox: PaystackSandbox) 
     sandbox.set_faults(SLOW)
     assert seconds(lambda: deliver(charge_success(purchase))) < SOON
     assert WebhookEvent.objects.get().outcome == "completed"
+
+
+def test_page_after_the_payment_is_shown_and_looks_again(buyer: User, sandbox: PaystackSandbox) -> None:
+    browser, address = Client(), f"/payment/callback?reference={paid_for(buyer, sandbox)}"
+    browser.force_login(buyer)
+    sandbox.set_faults(SLOW)
+    pages: list[str] = []
+    assert seconds(lambda: pages.append(browser.get(address).content.decode())) < SOON
+    assert "We are waiting for your payment" in pages[0]
+    assert 'http-equiv="refresh"' in pages[0]
+    sandbox.set_faults({})
+    assert "100 credits added!" in browser.get(address).content.decode()
+
+
+def test_app_that_verifies_hears_to_ask_again(api: APIClient, buyer: User, sandbox: PaystackSandbox) -> None:
+    ask = partial(api.get, "/ai/api/credits/verify/", {"reference": paid_for(buyer, sandbox)})
+    sandbox.set_faults(SLOW)
+    answers: list[Any] = []
+    assert seconds(lambda: answers.append(ask())) < SOON
+    assert (answers[0].status_code, answers[0].json()["error"]) == (503, "paystack_timeout")
+    sandbox.set_faults({})
+    assert ask().json()["status"] == "success"
+
+
+def test_both_lists_of_payment_methods_are_waited_for_together(api: APIClient, sandbox: PaystackSandbox) -> None:
+    sandbox.set_faults(SLOW)
+    answers: list[Any] = []
+    assert seconds(lambda: answers.append(api.get("/ai/api/payment-methods/"))) < SOON
+    assert (answers[0].status_code, answers[0].json()["error"]) == (503, "paystack_timeout")
+
+
+def paid_for(buyer: User, sandbox: PaystackSandbox) -> str:
+    """The reference of a purchase that was paid, of which no webhook tells."""
+    sandbox.set_faults({"webhook": {"drop": 1.0}})
+    purchase = AIBillingService.purchase_credits(buyer, "value")
+    sandbox.pay(purchase.reference)
+    return purchase.reference
