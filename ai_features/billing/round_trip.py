@@ -56,7 +56,9 @@ def _straight(connection: Any, sql: str, parameters: Sequence[Any]) -> list[Row]
 
     result = _ask(connection, _numbered(sql), [_as_text(value) for value in parameters])
     if result.status != pq.ExecStatus.TUPLES_OK:
-        if connection.pgconn.status != pq.ConnStatus.OK:
+        # What has no SQLSTATE is libpq's own: it lost the server, though it may not say so yet – as where all it reads
+        # after a restart is the server's last warning.
+        if _state(result) is None or connection.pgconn.status != pq.ConnStatus.OK:
             raise errors.OperationalError(result.error_message.decode(errors="replace"))
         raise errors.error_from_result(result)
     loader = adapt.Transformer(connection)

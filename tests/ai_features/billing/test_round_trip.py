@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, OperationalError, connection
 
-from ai_features.billing import AIBillingService
+from ai_features.billing import AIBillingService, round_trip
 from ai_features.billing.round_trip import fetch_all
 from ai_features.models import LedgerEntry, Wallet
 from tests.laws import assert_laws
@@ -94,6 +94,17 @@ def test_answer_that_changed_its_form_is_read_anew(db: None) -> None:
         assert fetch_all("SELECT * FROM form WHERE one = %s", [1]) == [(1,)]
         execute("ALTER TABLE form ADD two int DEFAULT 2")
         assert fetch_all("SELECT * FROM form WHERE one = %s", [1]) == [(1, 2)]
+
+
+def test_server_that_restarted_is_away_and_not_refusing(rich: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
+    from psycopg import pq  # noqa: PLC0415
+
+    # As libpq has it where the query could not be sent and a warning was still there to be read.
+    lost = connection.connection.pgconn.make_empty_result(pq.ExecStatus.FATAL_ERROR)
+    monkeypatch.setattr(round_trip, "_ask", lambda *_: lost)
+    with pytest.raises(OperationalError):
+        AIBillingService.spend(rich, 1)
+    assert LedgerEntry.objects.filter(kind="spend").count() == 0
 
 
 def test_errors_are_those_of_django(db: None) -> None:
