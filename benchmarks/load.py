@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from random import Random
@@ -49,6 +51,17 @@ class _Run:
 def in_threads(make: MakeClient, clients: int, seconds: float) -> float:
     """Operations a second of so many threads of this process."""
     return _rate(_threads(make, range(clients), threading.Barrier(clients), seconds))
+
+
+@contextlib.contextmanager
+def on_one_core() -> Iterator[None]:
+    """Threads that are started meanwhile share one core, as they share Python's lock anyway. On Linux."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def in_processes(make: MakeClient, processes: int, threads: int, seconds: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from random import Random
@@ -11,7 +12,7 @@ from ai_features.billing import AIBillingService
 from ai_features.models import Wallet
 from benchmarks import data
 from benchmarks.compare import Measure, Row, Yardstick
-from benchmarks.load import Client, MakeClient, in_processes, in_threads
+from benchmarks.load import Client, MakeClient, in_processes, in_threads, on_one_core
 from benchmarks.postgres import CLIENTS, Postgres
 
 COST = Decimal("0.5")
@@ -30,8 +31,11 @@ def rows(server: Postgres, wallets: Sequence[Wallet]) -> list[Row]:
         _row(server, "spend, 16 processes", _processes(spend(wallets), CLIENTS), goal=1.0),
         _row(server, "spend with a key", threads(spend(wallets, with_key=True))),
         _row(server, "hot wallet", threads(spend(one)), goal=1.5),
-        _row(server, "hot wallet, 2 processes of 8 threads", _processes(spend(one), 2)),
-        _row(server, "hot wallet, 16 processes", _processes(spend(one), CLIENTS)),
+        *_where_cores_can_be_chosen(
+            _row(server, "hot wallet, threads on one core", on_one_core()(threads(spend(one))), goal=1.5)
+        ),
+        _row(server, "hot wallet, 2 processes of 8 threads", _processes(spend(one), 2), goal=1.5),
+        _row(server, "hot wallet, 16 processes", _processes(spend(one), CLIENTS), goal=1.5),
         _row(server, "hot wallet, a lease a thread", threads(spend_leased(one)), goal=10.0),
         _row(server, "hot wallet, one lease", _one_lease(one[0]), goal=10.0),
         _row(server, "many: spend_many, per spend", threads(spend_many(wallets)), goal=10.0),
@@ -42,6 +46,10 @@ def rows(server: Postgres, wallets: Sequence[Wallet]) -> list[Row]:
 
 def _row(server: Postgres, name: str, measure: Measure, goal: float | None = None) -> Row:
     return Row(name, measure, [Yardstick("pgbench", server.pgbench, goal)])
+
+
+def _where_cores_can_be_chosen(*rows: Row) -> tuple[Row, ...]:
+    return rows if hasattr(os, "sched_setaffinity") else ()
 
 
 def threads(make: MakeClient, clients: int = CLIENTS) -> Measure:
