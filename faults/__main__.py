@@ -23,7 +23,7 @@ from faults.trouble import Troublemaker
 
 QUIET_WITHIN_SECONDS = 180
 COMMAND_WITHIN_SECONDS = 900
-"""After half an hour of trouble a pass asks about six thousand purchases, at the pace that Paystack allows."""
+"""After half an hour of trouble reconciliation is at work for minutes, at the pace that Paystack allows."""
 RETRY_HOURS = 11
 """A webhook is retried hourly for ten hours; afterwards none is left."""
 PROBLEMS_PRINTED = 40
@@ -81,16 +81,18 @@ async def _trouble(system: System, notes: Notes, seconds: float) -> None:
 
 def _reconcile(system: System) -> Iterable[str]:
     """As an operator would after a bad day. Status 1 of the first is right where staff must look."""
-    yield from _run_command(system, "reconcile_paystack", unless="Staff must look", again="still at work")
+    yield from _run_command(system, "reconcile_paystack", unless="Staff must look", wait_while="still at work")
     for command in ("replay_webhooks", "release_reservations", "expire_credits"):
         yield from _run_command(system, command)
 
 
-def _run_command(system: System, command: str, *, unless: str | None = None, again: str | None = None) -> Iterable[str]:
-    """`unless` says that a status of 1 is right, `again` that the command is to be repeated, for a while."""
+def _run_command(
+    system: System, command: str, *, unless: str | None = None, wait_while: str | None = None
+) -> Iterable[str]:
+    """Where it says `unless`, a status of 1 is right; where it says `wait_while`, it is tried again for a time."""
     give_up_at = time.monotonic() + COMMAND_WITHIN_SECONDS
     done = system.manage(command)
-    while done.returncode and again and again in done.stderr and time.monotonic() < give_up_at:
+    while done.returncode and wait_while and wait_while in done.stderr and time.monotonic() < give_up_at:
         done = system.manage(command)
     if done.returncode and not (unless and unless in done.stderr):
         yield f"manage.py {command} ended with {done.returncode}: {(done.stdout + done.stderr).strip()[-2000:]}"

@@ -113,7 +113,7 @@ def _ask_prepared(pgconn: Any, prepared: set[bytes], name: bytes, sql: bytes, va
 
 
 def _state(result: Any) -> bytes | None:
-    """The SQLSTATE of an error; None of a success."""
+    """The SQLSTATE of an error that the server told; None of a success, and of an error of libpq's own."""
     from psycopg import pq  # noqa: PLC0415
 
     state: bytes | None = result.error_field(pq.DiagnosticField.SQLSTATE)

@@ -37,9 +37,15 @@ def until(is_so: Callable[[], bool]) -> None:
 @pytest.mark.parametrize(
     ("large", "callers", "sizes"),
     [
-        *[(LARGE, 1, [1]), (LARGE, 2, [1, 1]), (LARGE, 11, [1, 10])],
-        *[(LARGE, 12, [1, 6, 5]), (LARGE, 16, [1, 8, 7]), (LARGE, 33, [1, 17, 15])],
-        *[(LARGE_SOONER, 5, [1, 4]), (LARGE_SOONER, 6, [1, 3, 2]), (LARGE_SOONER, 8, [1, 4, 3])],
+        (LARGE, 1, [1]),
+        (LARGE, 2, [1, 1]),
+        (LARGE, 11, [1, 10]),
+        (LARGE, 12, [1, 6, 5]),
+        (LARGE, 16, [1, 8, 7]),
+        (LARGE, 33, [1, 17, 15]),
+        (LARGE_SOONER, 5, [1, 4]),
+        (LARGE_SOONER, 6, [1, 3, 2]),
+        (LARGE_SOONER, 8, [1, 4, 3]),
     ],
 )
 def test_few_go_together_and_half_of_many(large: int, callers: int, sizes: list[int]) -> None:
