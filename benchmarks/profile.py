@@ -35,7 +35,7 @@ LAYERS = {
     "ai_features.billing.spending.spend_by_token": "input checked, priced, result made",
     "ai_features.billing.ledger.queue.apply": "queue",
     "ai_features.billing.ledger.hot_path.by_token": "statement's parameters written, answer read",
-    "ai_features.billing.ledger.hot_path.fetch_all": "PostgreSQL: token and spend, durable, there and back",
+    "ai_features.billing.ledger.hot_path.ask": "PostgreSQL: token and spend, durable, there and back",
     "ai_features.lean.json_response": "answer written as JSON",
 }
 REST = "Django: handler, request, response, the middleware before"

@@ -11,10 +11,10 @@ for the sake of poolers), PostgreSQL parses and plans each of them once a sessio
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -25,8 +25,23 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 Row = tuple[Any, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. To make `rows` of it takes a while, for which nobody need wait: any thread may, at any time, and
+    again. While another uses the connection, only of numbers, truth values and arrays of them, since psycopg looks at
+    the connection for how it has text and moments."""
+
+    count: int
+    rows: Callable[[], list[Row]]
+
+
 def fetch_all(sql: str, parameters: Sequence[Any]) -> list[Row]:
-    """The rows. Parameters (`%s`) are text, whole numbers, bytes, booleans, moments or None. Raises Django's errors."""
+    """The rows; all else as `ask`."""
+    return ask(sql, parameters).rows()
+
+
+def ask(sql: str, parameters: Sequence[Any]) -> Answer:
+    """Parameters (`%s`) are text, whole numbers, bytes, booleans, moments or None. Raises Django's errors."""
     database = connections[DEFAULT_DB_ALIAS]
     database.close_if_health_check_failed()
     database.ensure_connection()
@@ -36,7 +51,7 @@ def fetch_all(sql: str, parameters: Sequence[Any]) -> list[Row]:
     with database.cursor() as cursor:
         cursor.execute(sql, parameters)
         rows: list[Row] = cursor.fetchall()
-        return rows
+        return Answer(len(rows), lambda: rows)
 
 
 def _goes_straight(database: BaseDatabaseWrapper) -> bool:
@@ -50,9 +65,9 @@ def _goes_straight(database: BaseDatabaseWrapper) -> bool:
     )
 
 
-def _straight(connection: Any, sql: str, parameters: Sequence[Any]) -> list[Row]:
+def _straight(connection: Any, sql: str, parameters: Sequence[Any]) -> Answer:
     # Here and not above: a host on SQLite has no psycopg.
-    from psycopg import adapt, errors, pq  # noqa: PLC0415
+    from psycopg import errors, pq  # noqa: PLC0415
 
     result = _ask(connection, _numbered(sql), [_as_text(value) for value in parameters])
     if result.status != pq.ExecStatus.TUPLES_OK:
@@ -61,6 +76,12 @@ def _straight(connection: Any, sql: str, parameters: Sequence[Any]) -> list[Row]
         if _state(result) is None or connection.pgconn.status != pq.ConnStatus.OK:
             raise errors.OperationalError(result.error_message.decode(errors="replace"))
         raise errors.error_from_result(result)
+    return Answer(result.ntuples, partial(_rows, connection, result))
+
+
+def _rows(connection: Any, result: Any) -> list[Row]:
+    from psycopg import adapt  # noqa: PLC0415
+
     loader = adapt.Transformer(connection)
     loader.set_pgresult(result)
     return loader.load_rows(0, result.ntuples, tuple)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import connection, transaction
 from django.utils import timezone
@@ -254,7 +253,7 @@ def delivery_of(event: WebhookEvent, facts: Transaction) -> ledger.Delivery:
         "amount_minor": facts.amount_minor,
         "expires_at": _expiry(timezone.now()),
     }
-    return ledger.Delivery(facts.reference, orjson.dumps(told), bytes(event.body))
+    return ledger.delivery(facts.reference, told, bytes(event.body))
 
 
 def complete(

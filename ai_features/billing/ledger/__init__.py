@@ -10,7 +10,7 @@ purchase, wallet (several: in id order), reservation. Lots, entries, keys and ca
 """
 
 from ai_features.billing.ledger.accounts import Account, Charge, NewLot, UserKey, open_account
-from ai_features.billing.ledger.hot_path import Delivery
+from ai_features.billing.ledger.hot_path import Delivery, delivery
 from ai_features.billing.ledger.locks import lock_purchase, lock_refunds
 from ai_features.billing.ledger.queue import settle
 from ai_features.billing.ledger.take_backs import TakenBack, freeze, give_back, take_back, thaw
@@ -22,6 +22,7 @@ __all__ = [
     "NewLot",
     "TakenBack",
     "UserKey",
+    "delivery",
     "freeze",
     "give_back",
     "lock_purchase",

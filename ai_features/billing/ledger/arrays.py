@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import overload
 
 
 def array(values: Iterable[int | str | None]) -> str:
@@ -11,9 +12,9 @@ def array(values: Iterable[int | str | None]) -> str:
     return "{}" if items.count("NULL") == len(items) else f"{{{','.join(items)}}}"
 
 
-def texts(values: Iterable[str | None]) -> str:
-    return array(quoted(value) for value in values)
-
-
+@overload
+def quoted(text: str) -> str: ...
+@overload
+def quoted(text: str | None) -> str | None: ...
 def quoted(text: str | None) -> str | None:
     return None if text is None else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

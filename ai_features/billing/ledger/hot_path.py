@@ -11,12 +11,12 @@ The laws hold as they do there, by the same lock order: wallets in id order, eac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
 from django.contrib.auth import get_user_model
@@ -24,8 +24,8 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.utils import timezone
 
 from ai_features.billing.ledger.accounts import Charge, UserKey
-from ai_features.billing.ledger.arrays import array, texts
-from ai_features.billing.round_trip import fetch_all
+from ai_features.billing.ledger.arrays import array, quoted
+from ai_features.billing.round_trip import Answer, Row, ask
 from ai_features.money import MAX_MICRO
 
 _FUNCTIONS = [
@@ -43,7 +43,11 @@ _FUNCTIONS = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+Given = TypeVar("Given")
+Element = int | str | None
+
+
+@dataclass(slots=True)
 class Operation:
     """One call in the function's words: `op` is spend, reserve, capture or release; credits are micro-credits.
 
@@ -62,6 +66,20 @@ class Operation:
     over_http: bool = False
     digest: str = ""
     """Of a token, where the wallet is not known: then that of its user."""
+    _elements: tuple[Element, ...] | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def plain_kind(self) -> str | None:
+        """`spend`, `reserve` or `capture` where many of it can share one statement: without a key, with one charge, and
+        the last of its reservation. None is for `one_by_one`."""
+        return self.op if self.key is None and len(self.charges) == 1 and self.closes else None
+
+    def elements(self) -> tuple[Element, ...]:
+        """What it adds to each array of the statement of its plain kind. Written once, by its caller before it lines
+        up: whoever carries out a batch keeps all others waiting."""
+        if self._elements is None:
+            self._elements = _elements_of(self)
+        return self._elements
 
 
 class Applied(NamedTuple):
@@ -75,13 +93,12 @@ class Applied(NamedTuple):
     """Where the operation did not say it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One webhook that confirms a purchase. `told` is what it says, as JSON in the function's words (`settle.sql`)."""
+class Delivery(NamedTuple):
+    """One webhook that confirms a purchase, as the arrays of `settle.sql` have it: `told` is what it says, as JSON."""
 
+    told: str
+    body: str
     reference: str
-    told: bytes
-    body: bytes
 
 
 class Recorded(NamedTuple):
@@ -89,6 +106,15 @@ class Recorded(NamedTuple):
 
     event_id: int
     is_settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Generic[Given]):
+    """What came of a batch, in its order; None was left alone, which no call was where it `is_complete`. To read it
+    takes a while, as with `round_trip.Answer`, and may be repeated."""
+
+    read: Callable[[], list[Given | None]]
+    is_complete: bool = False
 
 
 class Busy:
@@ -115,88 +141,95 @@ def user_key_type() -> str:
     return str(get_user_model()._meta.pk.rel_db_type(connection))
 
 
-def one_by_one(operations: Sequence[Operation], *, may_wait: bool) -> list[Applied | Busy | None]:
+def delivery(reference: str, told: dict[str, Any], body: bytes) -> Delivery:
+    """`told` is in the function's words (`settle.sql`)."""
+    return Delivery(orjson.dumps(told).decode(), f'"\\\\x{body.hex()}"', quoted(reference))
+
+
+def one_by_one(operations: Sequence[Operation], *, may_wait: bool) -> Reply[Applied | Busy]:
     """Operations of any kind, each accepted on its own, in one statement. None is for the exact path, and BUSY comes
     only without `may_wait`."""
-    outcomes: list[Applied | Busy | None] = [None] * len(operations)
     # Wallets in id order; the sort keeps the order of arrival within one.
-    numbered = sorted(enumerate(operations), key=lambda pair: pair[1].wallet_id)
+    numbered = sorted(enumerate(operations, start=1), key=lambda pair: pair[1].wallet_id)
     rows = orjson.dumps([_as_row(number, operation) for number, operation in numbered]).decode()
     wallets = array({operation.wallet_id for operation in operations})
     sql = "SELECT * FROM ai_features_apply(%s::json, %s::bigint[], %s, %s)"
-    answer = fetch_all(sql, [rows, wallets, timezone.now(), may_wait])
-    for number, ids, balance, available, low_balance in answer:
-        outcomes[number] = BUSY if balance is None else Applied(ids, balance, available, low_balance)
+    return _reply(operations, ask(sql, [rows, wallets, timezone.now(), may_wait]), _applied_or_busy)
+
+
+def _applied_or_busy(ids: list[int] | None, balance: int | None, *rest: Any) -> Applied | Busy:
+    return BUSY if ids is None or balance is None else Applied(ids, balance, *rest)
+
+
+def _reply(asked: Sequence[Any], answer: Answer, make: Callable[..., Given | None]) -> Reply[Given]:
+    """Of rows that begin with the number of the call, from 1."""
+    return Reply(partial(_in_order, len(asked), answer.rows, make), is_complete=answer.count == len(asked))
+
+
+def _in_order(size: int, rows: Callable[[], list[Row]], make: Callable[..., Given | None]) -> list[Given | None]:
+    outcomes: list[Given | None] = [None] * size
+    for number, *row in rows():
+        outcomes[number - 1] = make(*row)
     return outcomes
 
 
-_SPEND_EACH = """
+_EACH = {
+    "spend": """
 SELECT * FROM ai_features_spend_each(
   %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::{user_key}[], %s, %s)
-"""
-_RESERVE_EACH = """
+""",
+    "reserve": """
 SELECT * FROM ai_features_reserve_each(
   %s::bigint[], %s::bigint[], %s::text[], %s::{user_key}[], %s::text[], %s::timestamptz[], %s::boolean[], %s, %s)
-"""
-_CAPTURE_EACH = """
+""",
+    "capture": """
 SELECT * FROM ai_features_capture_each(
   %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::{user_key}[], %s::bigint[], %s::boolean[],
   %s, %s)
-"""
+""",
+}
 
 
-def plain_kind(operation: Operation) -> str | None:
-    """`spend`, `reserve` or `capture` where many of it can share one statement: without a key, with one charge, and the
-    last of its reservation. None is for `one_by_one`."""
-    is_plain = operation.key is None and len(operation.charges) == 1 and operation.closes
-    return operation.op if is_plain else None
-
-
-def together(operations: Sequence[Operation], *, may_wait: bool) -> list[Applied | Busy | None]:
+def together(operations: Sequence[Operation], *, may_wait: bool) -> Reply[Applied | Busy]:
     """Those of one plain kind, in one statement; None where they are of several, or one was left alone."""
-    kind = plain_kind(operations[0])
-    if kind is None or any(plain_kind(one) != kind for one in operations):
-        return [None] * len(operations)
-    charges = [one.charges[0] for one in operations]
-    if kind == "reserve":
-        return _each(_RESERVE_EACH, operations, _reservation_columns(operations, charges), may_wait=may_wait)
-    if kind == "capture":
-        about = [array(one.reservation_id for one in operations), _marks_of_http(operations)]
-        return _each(_CAPTURE_EACH, operations, [*_columns(charges), _members(charges), *about], may_wait=may_wait)
-    if len(operations) == 1:
-        return [_spend_alone(operations[0])]
-    if may_wait and len({one.wallet_id for one in operations}) == 1:
+    kind = operations[0].plain_kind
+    if kind is None or any(one.plain_kind != kind for one in operations):
+        return _left_alone(operations)
+    if kind == "spend" and len(operations) == 1:
+        return _spend_alone(operations[0])
+    if kind == "spend" and may_wait and len({one.wallet_id for one in operations}) == 1:
         return _spend_from_one(operations)
-    return _each(_SPEND_EACH, operations, [*_columns(charges), _members(charges)], may_wait=may_wait)
+    columns = _arrays(one.elements() for one in operations)
+    return _reply(operations, ask(_with_user_key(_EACH[kind]), [*columns, timezone.now(), may_wait]), Applied)
 
 
-def _each(
-    sql: str, operations: Sequence[Operation], columns: Sequence[str], *, may_wait: bool
-) -> list[Applied | Busy | None]:
-    outcomes: list[Applied | Busy | None] = [None] * len(operations)
-    wallets = array(one.wallet_id for one in operations)
-    for number, *applied in fetch_all(_with_user_key(sql), [wallets, *columns, timezone.now(), may_wait]):
-        outcomes[number - 1] = Applied(*applied)
-    return outcomes
+def _left_alone(operations: Sequence[Operation]) -> Reply[Applied | Busy]:
+    return Reply(lambda: [None] * len(operations))
 
 
-def _reservation_columns(operations: Sequence[Operation], charges: Sequence[Charge]) -> list[str]:
-    return [
-        array(charge.amount for charge in charges),
-        texts(charge.feature for charge in charges),
-        _members(charges),
-        texts(charge.token or None for charge in charges),
-        array(_moment(one.expires_at) for one in operations),
-        _marks_of_http(operations),
-    ]
+def _elements_of(operation: Operation) -> tuple[Element, ...]:
+    """In the order of the parameters of its function."""
+    (charge,) = operation.charges
+    if operation.digest:
+        return operation.digest, *_elements_of_entry(charge)[:-1]
+    mark = "true" if operation.over_http else None
+    if operation.op == "reserve":
+        until = None if operation.expires_at is None else operation.expires_at.isoformat()
+        about = charge.amount, quoted(charge.feature), quoted(_text(charge.member_id)), quoted(charge.token or None)
+        return operation.wallet_id, *about, until, mark
+    if operation.op == "capture":
+        return operation.wallet_id, *_elements_of_entry(charge), operation.reservation_id, mark
+    return operation.wallet_id, *_elements_of_entry(charge)
 
 
-def _marks_of_http(operations: Sequence[Operation]) -> str:
-    return array("true" if one.over_http else None for one in operations)
+def _elements_of_entry(charge: Charge) -> tuple[Element, ...]:
+    about = quoted(_json(charge.pricing)), quoted(_json(charge.metadata)), quoted(_text(charge.member_id))
+    return charge.amount, quoted(charge.feature), *about
 
 
-def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
+def _arrays(rows: Iterable[tuple[Element, ...]]) -> list[str]:
+    """An array for each column."""
+    return [array(column) for column in zip(*rows, strict=True)]
 
 
 _SPEND_OF_ASKER = """
@@ -205,55 +238,52 @@ SELECT * FROM ai_features_spend_by_token(
 """
 
 
-def by_token(operations: Sequence[Operation], *, may_wait: bool) -> list[Applied | Busy | None]:
+def by_token(operations: Sequence[Operation], *, may_wait: bool) -> Reply[Applied | Busy]:
     """The same for spends that come with a token, each by the token's user; None where no token in force has the
     digest, and BUSY, only without `may_wait`, where its wallet was left alone. The function is that of
     `ai_features.lean`, which knows the tables of tokens and users."""
-    outcomes: list[Applied | Busy | None] = [None] * len(operations)
-    digests = array(one.digest for one in operations)
-    columns = _columns([one.charges[0] for one in operations])
-    for number, ids, *paid in fetch_all(_SPEND_OF_ASKER, [digests, *columns, timezone.now(), may_wait]):
-        if ids is not None:
-            outcomes[number - 1] = Applied(ids, *paid)
-        elif not may_wait:
-            outcomes[number - 1] = BUSY
-    return outcomes
+    columns = _arrays(one.elements() for one in operations)
+    answer = ask(_SPEND_OF_ASKER, [*columns, timezone.now(), may_wait])
+    return _reply(operations, answer, _applied if may_wait else _applied_or_busy)
 
 
-def _columns(charges: Sequence[Charge]) -> list[str]:
-    return [
-        array(charge.amount for charge in charges),
-        texts(charge.feature for charge in charges),
-        texts(_json(charge.pricing) for charge in charges),
-        texts(_json(charge.metadata) for charge in charges),
-    ]
-
-
-def _members(charges: Sequence[Charge]) -> str:
-    return texts(_text(charge.member_id) for charge in charges)
+def _applied(ids: list[int] | None, *paid: Any) -> Applied | None:
+    return None if ids is None else Applied(ids, *paid)
 
 
 _SPEND_ALONE = "SELECT * FROM ai_features_spend(%s::bigint, %s::bigint, %s, %s::jsonb, %s::jsonb, %s::{user_key}, %s)"
 
 
-def _spend_alone(operation: Operation) -> Applied | None:
+def _spend_alone(operation: Operation) -> Reply[Applied | Busy]:
     (charge,) = operation.charges
     about = [charge.feature, _json(charge.pricing), _json(charge.metadata), _text(charge.member_id)]
-    rows = fetch_all(_with_user_key(_SPEND_ALONE), [operation.wallet_id, operation.credits, *about, timezone.now()])
-    return Applied(*rows[0]) if rows else None
+    answer = ask(_with_user_key(_SPEND_ALONE), [operation.wallet_id, operation.credits, *about, timezone.now()])
+    return Reply(lambda: [_only(answer)], is_complete=bool(answer.count))
 
 
-def _spend_from_one(operations: Sequence[Operation]) -> list[Applied | Busy | None]:
+def _only(answer: Answer) -> Applied | None:
+    return Applied(*answer.rows()[0]) if answer.count else None
+
+
+def _spend_from_one(operations: Sequence[Operation]) -> Reply[Applied | Busy]:
     """All of one wallet, or none: the same as one call with as many entries, at the least cost."""
-    charges = [one.charges[0] for one in operations]
-    total = sum(charge.amount for charge in charges)
-    paid = _spend_many(operations[0].wallet_id, total, charges) if total <= MAX_MICRO else None
-    if paid is None:
-        return [None] * len(operations)
+    total = sum(one.credits for one in operations)
+    if total > MAX_MICRO:
+        return _left_alone(operations)
+    _, *columns = _arrays(one.elements() for one in operations)
+    answer = _ask_to_spend_many(operations[0].wallet_id, total, columns)
+    if not answer.count:
+        return _left_alone(operations)
+    return Reply(partial(_each_of_one, operations, total, answer), is_complete=True)
+
+
+def _each_of_one(operations: Sequence[Operation], total: int, answer: Answer) -> list[Applied | Busy | None]:
+    (row,) = answer.rows()
+    paid = Applied(*row)
     outcomes: list[Applied | Busy | None] = []
     to_come = total
-    for entry_id, charge in zip(paid.ids, charges, strict=True):
-        to_come -= charge.amount
+    for entry_id, one in zip(paid.ids, operations, strict=True):
+        to_come -= one.credits
         left = paid.balance + to_come, paid.available + to_come
         outcomes.append(Applied([entry_id], *left, paid.low_balance))
     return outcomes
@@ -265,10 +295,8 @@ SELECT * FROM ai_features_spend_from_one(
 """
 
 
-def _spend_many(wallet_id: int, total: int, charges: Sequence[Charge]) -> Applied | None:
-    parameters = [wallet_id, total, *_columns(charges), _members(charges), timezone.now()]
-    rows = fetch_all(_with_user_key(_SPEND_FROM_ONE), parameters)
-    return Applied(*rows[0]) if rows else None
+def _ask_to_spend_many(wallet_id: int, total: int, columns: Sequence[str]) -> Answer:
+    return ask(_with_user_key(_SPEND_FROM_ONE), [wallet_id, total, *columns, timezone.now()])
 
 
 _CHARGE = """
@@ -279,14 +307,13 @@ SELECT * FROM ai_features_charge(
 
 
 def _charge_many(operation: Operation) -> Applied | None:
-    rows = fetch_all(
+    answer = ask(
         _with_user_key(_CHARGE),
         [
             operation.op,
             operation.wallet_id,
             operation.credits,
-            *_columns(operation.charges),
-            _members(operation.charges),
+            *_arrays(map(_elements_of_entry, operation.charges)),
             operation.reservation_id,
             operation.closes,
             operation.expires_at,
@@ -295,7 +322,7 @@ def _charge_many(operation: Operation) -> Applied | None:
             timezone.now(),
         ],
     )
-    return Applied(*rows[0]) if rows else None
+    return _only(answer)
 
 
 @cache
@@ -312,14 +339,15 @@ def apply_one(operation: Operation) -> Applied | None:
     if connections[DEFAULT_DB_ALIAS].vendor != "postgresql":
         return _spend_on_sqlite(operation) if operation.op == "spend" else None
     if operation.digest:
-        (outcome,) = by_token([operation], may_wait=True)
+        (outcome,) = by_token([operation], may_wait=True).read()
         return outcome if isinstance(outcome, Applied) else None
     if len(operation.charges) > 1 or not operation.closes:
         if operation.op == "spend" and operation.key is None:
-            return _spend_many(operation.wallet_id, operation.credits, operation.charges)
+            columns = _arrays(map(_elements_of_entry, operation.charges))
+            return _only(_ask_to_spend_many(operation.wallet_id, operation.credits, columns))
         return _charge_many(operation)
     for way in (together, one_by_one):
-        (outcome,) = way([operation], may_wait=True)
+        (outcome,) = way([operation], may_wait=True).read()
         # Only a wallet that does not exist is busy where one may wait.
         if isinstance(outcome, Applied):
             return outcome
@@ -329,15 +357,11 @@ def apply_one(operation: Operation) -> Applied | None:
 _SETTLE = "SELECT * FROM ai_features_settle(%s::json, %s::bytea[], %s::text[], %s::bigint, %s)"
 
 
-def settle(deliveries: Sequence[Delivery]) -> list[Recorded | None]:
+def settle(deliveries: Sequence[Delivery]) -> Reply[Recorded]:
     """Record webhooks and settle the purchases that they confirm, where both are ordinary; on PostgreSQL."""
-    outcomes: list[Recorded | None] = [None] * len(deliveries)
-    told = f"[{','.join(delivery.told.decode() for delivery in deliveries)}]"
-    bodies = array(f'"\\\\x{delivery.body.hex()}"' for delivery in deliveries)
-    references = texts(delivery.reference for delivery in deliveries)
-    for number, *recorded in fetch_all(_SETTLE, [told, bodies, references, MAX_MICRO, timezone.now()]):
-        outcomes[number - 1] = Recorded(*recorded)
-    return outcomes
+    told, bodies, references = zip(*deliveries, strict=True)
+    columns = f"[{','.join(told)}]", array(bodies), array(references)
+    return _reply(deliveries, ask(_SETTLE, [*columns, MAX_MICRO, timezone.now()]), Recorded)
 
 
 def _as_row(number: int, operation: Operation) -> dict[str, Any]:

@@ -4,6 +4,10 @@ A call that finds no other at work goes straight to the database. While it is th
 back, one of them takes the whole line along in one transaction, where each is accepted or left to the exact path on
 its own. So a lone call waits for nobody, and a hundred calls on one wallet don't wait a hundred times for its lock.
 
+Whoever carries out a batch keeps all others waiting, so it does nothing else: each call is written down for the
+database by its caller, and one of those who are served reads the answer and wakes the rest, while the next batch is on
+its way.
+
 The common line never waits for a wallet that another transaction holds; calls on that wallet get a line of their own.
 """
 
@@ -17,7 +21,7 @@ from typing import Generic, TypeVar
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, OperationalError, connections
 
 from ai_features.billing.ledger import hot_path
-from ai_features.billing.ledger.hot_path import Applied, Busy, Delivery, Operation, Recorded
+from ai_features.billing.ledger.hot_path import Applied, Busy, Delivery, Operation, Recorded, Reply
 
 Asked = TypeVar("Asked")
 Given = TypeVar("Given")
@@ -32,14 +36,18 @@ IN_A_ROW = 16
 """Batches that one caller carries out, its own the first, before another takes over."""
 
 
-Way = Callable[[Sequence[Asked]], list[Given | None]]
+Way = Callable[[Sequence[Asked]], Reply[Given]]
 """How a batch goes to the database: one statement, done as a whole or not at all."""
+Read = Callable[[], None]
+"""What is left to do when the answer to a batch is here: to give each call its outcome. Safe to repeat."""
 
 
 def apply(operation: Operation) -> Applied | None:
     """As `hot_path.apply_one`. Inside a transaction of the caller's it goes alone, as it must."""
     if not _may_share():
         return hot_path.apply_one(operation)
+    if operation.digest or operation.plain_kind:
+        operation.elements()
     line = _own_lines.get(_whose(operation))
     if line is None:
         outcome = _line_for(operation).apply(operation)
@@ -53,12 +61,15 @@ def apply(operation: Operation) -> Applied | None:
 def _line_for(operation: Operation) -> Line[Operation, Applied | Busy]:
     if operation.digest:
         return _token_line
-    return _lines_of_a_kind.get(hot_path.plain_kind(operation), _common_line)
+    return _lines_of_a_kind.get(operation.plain_kind, _common_line)
 
 
 def settle(delivery: Delivery) -> Recorded:
     """As `hot_path.settle`, together with the deliveries that come at the same moment. On PostgreSQL."""
-    recorded = _deliveries.apply(delivery) if _may_share() else hot_path.settle([delivery])[0]
+    if _may_share():
+        recorded = _deliveries.apply(delivery)
+    else:
+        (recorded,) = hot_path.settle([delivery]).read()
     assert recorded is not None
     return recorded
 
@@ -78,7 +89,7 @@ class Line(Generic[Asked, Given]):
     """
 
     def __init__(
-        self, carry_out: Callable[[list[_Call[Asked, Given]]], None], *, at_once: int, large: int = LARGE
+        self, carry_out: Callable[[list[_Call[Asked, Given]]], Read], *, at_once: int, large: int = LARGE
     ) -> None:
         self._at_once = at_once
         self._large = large
@@ -113,6 +124,9 @@ class Line(Generic[Asked, Given]):
                 call.woken.acquire()
             if call.leads:
                 self._lead(call)
+                call.woken.acquire()
+            if call.errand is not None:
+                call.errand.do()
         except BaseException:
             self._give_up(call)
             raise
@@ -173,12 +187,24 @@ class Line(Generic[Asked, Given]):
             return batch
 
     def _carry_out(self, batch: list[_Call[Asked, Given]], leader: _Call[Asked, Given]) -> None:
+        read: Read = _nothing
         try:
-            self._send_off(batch)
+            read = self._send_off(batch)
         finally:
-            for call in batch:
-                if call is not leader:
-                    call.woken.release()
+            self._hand_out(_Errand(read, list(batch)), leader)
+
+    def _hand_out(self, errand: _Errand[Asked, Given], leader: _Call[Asked, Given]) -> None:
+        """One of those who are served does it while the leader sets out again, who does it itself if nobody waits."""
+        with self._guard:
+            others = (call for call in errand.callers if call is not leader and not call.has_left)
+            messenger = next(others, leader) if self._waiting else leader
+            messenger.errand = errand
+        if messenger is leader:
+            errand.do()
+            leader.errand = None
+        else:
+            errand.callers.remove(messenger)
+            messenger.woken.release()
 
     def _stop_leading(self) -> None:
         self._leaders -= 1
@@ -197,13 +223,17 @@ class Line(Generic[Asked, Given]):
                 self._inside -= 1
                 self._gathering = None if self._gathering is call else self._gathering
                 self._stop_leading()
+            else:
+                call.has_left = True
+        if call.errand is not None:
+            call.errand.do()
 
 
 class _Call(Generic[Asked, Given]):
     """One caller. `woken` is released when its outcome is known, or when it is its turn to lead; `joined`, of a leader
-    who is about to set out, when enough have come."""
+    who is about to set out, when enough have come. `errand` is what it does for others when it is woken."""
 
-    __slots__ = ("asked", "error", "given", "joined", "leads", "woken")
+    __slots__ = ("asked", "errand", "error", "given", "has_left", "joined", "leads", "woken")
 
     joined: threading.Lock
 
@@ -211,6 +241,8 @@ class _Call(Generic[Asked, Given]):
         self.asked = asked
         self.given: Given | None = None
         self.error: BaseException | None = None
+        self.errand: _Errand[Asked, Given] | None = None
+        self.has_left = False
         self.leads = False
         self.woken = _taken_lock()
 
@@ -224,33 +256,52 @@ class _Call(Generic[Asked, Given]):
                 raise OperationalError("The commit that this call shared was interrupted.") from error
 
 
+class _Errand(Generic[Asked, Given]):
+    """To read the answer to a batch and wake its callers. One that is interrupted is done again."""
+
+    __slots__ = ("_read", "callers")
+
+    def __init__(self, read: Read, callers: list[_Call[Asked, Given]]) -> None:
+        self._read = read
+        self.callers = callers
+
+    def do(self) -> None:
+        self._read()
+        while self.callers:
+            self.callers.pop(0).woken.release()
+
+
 def _taken_lock() -> threading.Lock:
     lock = threading.Lock()
     lock.acquire()
     return lock
 
 
-def _carry_out(batch: list[_Call[Operation, Applied | Busy]], *, may_wait: bool) -> None:
+def _nothing() -> None:
+    pass
+
+
+def _carry_out(batch: list[_Call[Operation, Applied | Busy]], *, may_wait: bool) -> Read:
     """Each way is a commit of its own: what the first has done stays done, whatever becomes of the second."""
-    _send(partial(hot_path.together, may_wait=may_wait), batch)
+    reply = _send(partial(hot_path.together, may_wait=may_wait), batch)
+    if reply.is_complete:
+        return partial(_tell, batch, reply)
+    _tell(batch, reply)
     rest = [call for call in batch if call.given is None and call.error is None]
-    if rest:
-        _send(partial(hot_path.one_by_one, may_wait=may_wait), rest)
+    return partial(_tell, rest, _send(partial(hot_path.one_by_one, may_wait=may_wait), rest)) if rest else _nothing
 
 
-def _carry_out_by_token(batch: list[_Call[Operation, Applied | Busy]], *, may_wait: bool) -> None:
-    _send(partial(hot_path.by_token, may_wait=may_wait), batch)
+def _carry_out_by_token(batch: list[_Call[Operation, Applied | Busy]], *, may_wait: bool) -> Read:
+    return partial(_tell, batch, _send(partial(hot_path.by_token, may_wait=may_wait), batch))
 
 
-def _settle(batch: list[_Call[Delivery, Recorded]]) -> None:
-    _send(hot_path.settle, batch)
+def _settle(batch: list[_Call[Delivery, Recorded]]) -> Read:
+    return partial(_tell, batch, _send(hot_path.settle, batch))
 
 
-def _send(way: Way[Asked, Given], batch: list[_Call[Asked, Given]]) -> None:
+def _send(way: Way[Asked, Given], batch: list[_Call[Asked, Given]]) -> Reply[Given]:
     try:
-        outcomes = way([call.asked for call in batch])
-        for call, outcome in zip(batch, outcomes, strict=True):
-            call.given = outcome
+        return way([call.asked for call in batch])
     except (OperationalError, InterfaceError) as error:
         # Whether it was committed is not known; each caller repeats with its key or not at all.
         for call in batch:
@@ -261,11 +312,21 @@ def _send(way: Way[Asked, Given], batch: list[_Call[Asked, Given]]) -> None:
             batch[0].error = error
         else:
             for call in batch:
-                _send(way, [call])
+                _tell([call], _send(way, [call]))
     except BaseException as error:
         for call in batch:
             call.error = error
         raise
+    return Reply(lambda: [call.given for call in batch])
+
+
+def _tell(batch: list[_Call[Asked, Given]], reply: Reply[Given]) -> None:
+    try:
+        for call, outcome in zip(batch, reply.read(), strict=True):
+            call.given = outcome
+    except Exception as error:  # noqa: BLE001 – whoever reads it does so for all
+        for call in batch:
+            call.error = error
 
 
 _common_line = Line(partial(_carry_out, may_wait=False), at_once=2)

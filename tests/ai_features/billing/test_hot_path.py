@@ -39,9 +39,9 @@ def spend(wallet: Wallet, calls: int = 1, key: str | None = None) -> Operation:
 
 
 WAYS: dict[str, Callable[[Wallet], Sequence[object]]] = {
-    "alone": lambda wallet: hot_path.together([spend(wallet)], may_wait=True),
-    "of one wallet": lambda wallet: hot_path.together([spend(wallet), spend(wallet)], may_wait=True),
-    "among others": lambda wallet: hot_path.together([spend(wallet), spend(wallet)], may_wait=False),
+    "alone": lambda wallet: hot_path.together([spend(wallet)], may_wait=True).read(),
+    "of one wallet": lambda wallet: hot_path.together([spend(wallet), spend(wallet)], may_wait=True).read(),
+    "among others": lambda wallet: hot_path.together([spend(wallet), spend(wallet)], may_wait=False).read(),
     "many": lambda wallet: [hot_path.apply_one(spend(wallet, 2))],
     "many with a key": lambda wallet: [hot_path.apply_one(spend(wallet, 2, "once"))],
 }

@@ -3,14 +3,21 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from ai_features.billing.ledger import queue
-from ai_features.billing.ledger.queue import LARGE, LARGE_SOONER, Line
+from ai_features.billing.ledger.hot_path import Reply
+from ai_features.billing.ledger.queue import LARGE, LARGE_SOONER, Line, _tell
+
+
+class InterruptedByHand(BaseException):
+    """As KeyboardInterrupt, which pytest takes for its own."""
 
 
 class Database:
@@ -20,11 +27,10 @@ class Database:
         self.sizes: list[int] = []
         self.may_go_on = threading.Event()
 
-    def __call__(self, batch: Sequence[Any]) -> None:
+    def __call__(self, batch: Sequence[Any]) -> Callable[[], None]:
         self.sizes.append(len(batch))
         assert self.may_go_on.wait(20)
-        for call in batch:
-            call.given = call.asked
+        return partial(_tell, batch, Reply(lambda: [call.asked for call in batch]))
 
 
 def until(is_so: Callable[[], bool]) -> None:
@@ -72,6 +78,155 @@ def test_longest_batch_is_longer_than_no_other(monkeypatch) -> None:
         database.may_go_on.set()
         assert [call.result(20) for call in calls] == list(range(9))
     assert max(database.sizes) == 3
+
+
+class Gates:
+    """A database that answers each batch when it is told to, and whose answers may be hard to read."""
+
+    def __init__(self, batches: int) -> None:
+        self.asked = [threading.Event() for _ in range(batches)]
+        self.may_answer = [threading.Event() for _ in range(batches)]
+        self.batches: list[list[Any]] = []
+        self.readers: list[list[int]] = [[] for _ in range(batches)]
+        self.hard_to_read: dict[int, BaseException] = {}
+        self.may_read = threading.Event()
+        self.may_read.set()
+
+    def __call__(self, batch: Sequence[Any]) -> Callable[[], None]:
+        number = len(self.batches)
+        self.batches.append([call.asked for call in batch])
+        self.asked[number].set()
+        assert self.may_answer[number].wait(20)
+        return partial(_tell, batch, Reply(partial(self.read, number)))
+
+    def read(self, number: int) -> list[Any]:
+        self.readers[number].append(threading.get_ident())
+        assert self.may_read.wait(20)
+        if number in self.hard_to_read:
+            raise self.hard_to_read.pop(number)
+        return self.batches[number]
+
+
+@pytest.fixture
+def gates() -> Gates:
+    return Gates(3)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(8) as pool:
+        yield pool
+
+
+def line_up(pool: ThreadPoolExecutor, gates: Gates, *, then: int = 2) -> tuple[Line[int, int], list[Future[int]]]:
+    """One at the database, who will lead, then three, and then so many: a batch each."""
+    line: Line[int, int] = Line(gates, at_once=1, large=1000)
+    calls = [pool.submit(line.apply, 0)]
+    assert gates.asked[0].wait(20)
+    calls += [pool.submit(line.apply, number) for number in (1, 2, 3)]
+    until(lambda: len(line._waiting) == 3)
+    gates.may_answer[0].set()
+    assert gates.asked[1].wait(20)
+    calls += [pool.submit(line.apply, 4 + number) for number in range(then)]
+    until(lambda: len(line._waiting) == then)
+    gates.may_answer[1].set()
+    return line, calls
+
+
+def test_answer_is_read_by_one_of_those_it_is_for_while_the_next_batch_is_on_its_way(
+    gates: Gates, pool: ThreadPoolExecutor
+) -> None:
+    line, calls = line_up(pool, gates)
+    assert gates.asked[2].wait(20)
+    assert [call.result(20) for call in calls[1:4]] == [1, 2, 3]
+    # The leader goes on, though it has its own outcome.
+    assert not calls[0].done()
+    assert not calls[4].done()
+    gates.may_answer[2].set()
+    assert [calls[number].result(20) for number in (0, 4, 5)] == [0, 4, 5]
+    (leader,), (reader,), (last,) = gates.readers
+    # Nobody waited when the first and the last answer came.
+    assert leader == last != reader
+    assert line.is_empty
+
+
+def test_leader_waits_for_its_own_answer_to_be_read(gates: Gates, pool: ThreadPoolExecutor, monkeypatch) -> None:
+    monkeypatch.setattr(queue, "MOMENT_SECONDS", 20)
+    monkeypatch.setattr(queue, "IN_A_ROW", 1)
+    gates.may_read.clear()
+    line: Line[int, int] = Line(gates, at_once=1, large=1000)
+    line._crowd = 3
+    calls = [pool.submit(line.apply, number) for number in range(3)]
+    assert gates.asked[0].wait(20)
+    calls += [pool.submit(line.apply, 3)]
+    until(lambda: len(line._waiting) == 1)
+    line._crowd = 1
+    gates.may_answer[0].set()
+    # Another leads, the answer is not read.
+    assert gates.asked[1].wait(20)
+    gates.may_answer[1].set()
+    time.sleep(0.05)
+    assert not any(call.done() for call in calls)
+    gates.may_read.set()
+    assert [call.result(20) for call in calls] == [0, 1, 2, 3]
+    assert line.is_empty
+
+
+def test_what_cannot_be_read_is_told_to_all_it_is_for(gates: Gates, pool: ThreadPoolExecutor) -> None:
+    gates.hard_to_read[1] = ValueError("garbled")
+    line, calls = line_up(pool, gates)
+    gates.may_answer[2].set()
+    for call in calls[1:4]:
+        with pytest.raises(OperationalError):
+            call.result(20)
+    assert [call.result(20) for call in (calls[0], *calls[4:])] == [0, 4, 5]
+    assert line.is_empty
+
+
+@pytest.mark.parametrize("then", [2, 0])
+def test_whoever_is_interrupted_while_it_reads_begins_again(gates: Gates, pool: ThreadPoolExecutor, then: int) -> None:
+    """Whether it is one of those who are served or, where nobody waits, the leader."""
+    gates.hard_to_read[1] = InterruptedByHand()
+    gates.may_answer[2].set()
+    line, calls = line_up(pool, gates, then=then)
+    results = [call.exception(20) or call.result() for call in calls]
+    assert sum(isinstance(one, InterruptedByHand) for one in results) == 1
+    assert [one for one in results if not isinstance(one, InterruptedByHand)] == [
+        number for number in range(len(calls)) if not isinstance(results[number], InterruptedByHand)
+    ]
+    assert len(gates.readers[1]) == 2
+    assert line.is_empty
+
+
+def test_answer_for_one_that_has_left_is_read_by_another(gates: Gates, pool: ThreadPoolExecutor) -> None:
+    line: Line[int, int] = Line(gates, at_once=1, large=1000)
+    calls = [pool.submit(line.apply, 0)]
+    assert gates.asked[0].wait(20)
+
+    def leave(*_: object) -> None:
+        raise InterruptedByHand
+
+    def go_on() -> None:
+        # The main thread is the first of the second batch by now.
+        until(lambda: len(line._waiting) == 1)
+        calls.append(pool.submit(line.apply, 2))
+        until(lambda: len(line._waiting) == 2)
+        gates.may_answer[0].set()
+        assert gates.asked[1].wait(20)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, leave)
+    going = pool.submit(go_on)
+    with pytest.raises(InterruptedByHand):
+        line.apply(1)
+    signal.signal(signal.SIGUSR1, before)
+    going.result(20)
+    calls.append(pool.submit(line.apply, 3))
+    until(lambda: len(line._waiting) == 1)
+    gates.may_answer[1].set()
+    gates.may_answer[2].set()
+    assert [call.result(20) for call in calls] == [0, 2, 3]
+    assert line.is_empty
 
 
 def test_leader_interrupted_while_others_are_awaited_leaves_the_line_open(monkeypatch) -> None:

@@ -41,7 +41,7 @@ def capture(wallet: Wallet, reservation_id: int, credits_: int, *, over_http: bo
 
 
 def together(*operations: Operation, may_wait: bool = False) -> list[Applied | Busy | None]:
-    return hot_path.together(operations, may_wait=may_wait)
+    return hot_path.together(operations, may_wait=may_wait).read()
 
 
 def told(outcomes: list[Any]) -> list[tuple[int, int] | None]:
@@ -225,7 +225,7 @@ def test_reservation_too_long_for_its_column_harms_no_other(rich: Wallet, other:
     calls = [
         queue._Call[Operation, Applied | Busy](one) for one in (reserve(rich, 1, feature="x" * 100), reserve(other, 1))
     ]
-    queue._carry_out(calls, may_wait=False)
+    queue._carry_out(calls, may_wait=False)()
     assert told([call.given for call in calls]) == [None, (20, 19)]
     assert calls[0].error is not None
 

@@ -33,7 +33,7 @@ def _spend(wallet: Wallet, credits_: int, feature: str = "chat", **about: Any) -
 
 def carry_out(operations: list[Operation]) -> list[queue._Call[Operation, Applied | queue.Busy]]:
     calls: list[queue._Call[Operation, Applied | queue.Busy]] = [queue._Call(operation) for operation in operations]
-    queue._carry_out(calls, may_wait=True)
+    queue._carry_out(calls, may_wait=True)()
     return calls
 
 
