@@ -194,10 +194,11 @@ class Line(Generic[Asked, Given]):
             self._hand_out(_Errand(read, list(batch)), leader)
 
     def _hand_out(self, errand: _Errand[Asked, Given], leader: _Call[Asked, Given]) -> None:
-        """One of those who are served does it while the leader sets out again, who does it itself if nobody waits."""
+        """One of those who are served does it, so that the leader sets out again at once; if it must wait for others
+        first, who may be among them, it does that itself."""
         with self._guard:
             others = (call for call in errand.callers if call is not leader and not call.has_left)
-            messenger = next(others, leader) if self._waiting else leader
+            messenger = next(others, leader) if self._are_enough() else leader
             messenger.errand = errand
         if messenger is leader:
             errand.do()

@@ -119,8 +119,8 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def line_up(pool: ThreadPoolExecutor, gates: Gates, *, then: int = 2) -> tuple[Line[int, int], list[Future[int]]]:
-    """One at the database, who will lead, then three, and then so many: a batch each."""
-    line: Line[int, int] = Line(gates, at_once=1, large=1000)
+    """One at the database, who will lead, then three, and then so many: a batch each. Of six, three are enough."""
+    line: Line[int, int] = Line(gates, at_once=1, large=5)
     calls = [pool.submit(line.apply, 0)]
     assert gates.asked[0].wait(20)
     calls += [pool.submit(line.apply, number) for number in (1, 2, 3)]
@@ -145,8 +145,16 @@ def test_answer_is_read_by_one_of_those_it_is_for_while_the_next_batch_is_on_its
     gates.may_answer[2].set()
     assert [calls[number].result(20) for number in (0, 4, 5)] == [0, 4, 5]
     (leader,), (reader,), (last,) = gates.readers
-    # Nobody waited when the first and the last answer came.
+    # Too few waited when the first and the last answer came.
     assert leader == last != reader
+    assert line.is_empty
+
+
+def test_leader_that_has_to_wait_for_others_reads_the_answer_itself(gates: Gates, pool: ThreadPoolExecutor) -> None:
+    gates.may_answer[2].set()
+    line, calls = line_up(pool, gates, then=1)
+    assert [call.result(20) for call in calls] == [0, 1, 2, 3, 4]
+    assert gates.readers[1] == gates.readers[0]
     assert line.is_empty
 
 
@@ -185,7 +193,7 @@ def test_what_cannot_be_read_is_told_to_all_it_is_for(gates: Gates, pool: Thread
 
 @pytest.mark.parametrize("then", [2, 0])
 def test_whoever_is_interrupted_while_it_reads_begins_again(gates: Gates, pool: ThreadPoolExecutor, then: int) -> None:
-    """Whether it is one of those who are served or, where nobody waits, the leader."""
+    """Whether it is one of those who are served or, where too few wait, the leader."""
     gates.hard_to_read[1] = InterruptedByHand()
     gates.may_answer[2].set()
     line, calls = line_up(pool, gates, then=then)
@@ -199,7 +207,7 @@ def test_whoever_is_interrupted_while_it_reads_begins_again(gates: Gates, pool: 
 
 
 def test_answer_for_one_that_has_left_is_read_by_another(gates: Gates, pool: ThreadPoolExecutor) -> None:
-    line: Line[int, int] = Line(gates, at_once=1, large=1000)
+    line: Line[int, int] = Line(gates, at_once=1, large=1)
     calls = [pool.submit(line.apply, 0)]
     assert gates.asked[0].wait(20)
 
