@@ -14,6 +14,7 @@ The common line never waits for a wallet that another transaction holds; calls o
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Generic, TypeVar
@@ -49,7 +50,7 @@ def apply(operation: Operation) -> Applied | None:
     if operation.digest or operation.plain_kind:
         operation.elements()
     line = _own_lines.get(_whose(operation))
-    if line is None:
+    if line is None or line.is_over:
         outcome = _line_for(operation).apply(operation)
         if not isinstance(outcome, Busy):
             return outcome
@@ -80,6 +81,8 @@ def _may_share() -> bool:
 
 
 OWN_LINES_MAX = 256
+OWN_LINE_SECONDS = 0.25
+"""After so long a wallet that nobody queues up for is tried among the others again, where it shares their commits."""
 
 
 class Line(Generic[Asked, Given]):
@@ -100,12 +103,18 @@ class Line(Generic[Asked, Given]):
         self._crowd = 0
         """The most that were inside lately."""
         self._leaders = 0
+        self._opened_at = time.monotonic()
         self._gathering: _Call[Asked, Given] | None = None
         """The leader who is about to set out."""
 
     @property
     def is_empty(self) -> bool:
         return not self._inside
+
+    @property
+    def is_over(self) -> bool:
+        """Of a line of a wallet's own: it has been there for a while, and nobody needs it."""
+        return not self._inside and self._crowd <= 1 and time.monotonic() > self._opened_at + OWN_LINE_SECONDS
 
     def apply(self, asked: Asked) -> Given | None:
         call: _Call[Asked, Given] = _Call(asked)
@@ -345,11 +354,15 @@ def _whose(operation: Operation) -> int | str:
 
 
 def _own_line(operation: Operation) -> Line[Operation, Applied | Busy]:
-    """Kept, since a wallet that was busy will be; whoever is still in one that goes is served, and only shares less."""
+    """Kept for a while, since a wallet that was busy will be; whoever is still in one that goes is served, and only
+    shares less."""
     if len(_own_lines) >= OWN_LINES_MAX:
         for other, line in list(_own_lines.items()):
             if line.is_empty:
                 _own_lines.pop(other, None)
     carry_out, large = (_carry_out_by_token, LARGE_SOONER) if operation.digest else (_carry_out, LARGE)
     line = Line(partial(carry_out, may_wait=True), at_once=1, large=large)
-    return _own_lines.setdefault(_whose(operation), line)
+    whose = _whose(operation)
+    if (old := _own_lines.get(whose)) is not None and old.is_over:
+        _own_lines.pop(whose, None)
+    return _own_lines.setdefault(whose, line)

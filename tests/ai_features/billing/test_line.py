@@ -12,7 +12,8 @@ import pytest
 from django.db import OperationalError
 
 from ai_features.billing.ledger import queue
-from ai_features.billing.ledger.hot_path import Reply
+from ai_features.billing.ledger.accounts import Charge
+from ai_features.billing.ledger.hot_path import BUSY, Applied, Operation, Reply
 from ai_features.billing.ledger.queue import LARGE, LARGE_SOONER, Line, _tell
 
 
@@ -235,6 +236,54 @@ def test_answer_for_one_that_has_left_is_read_by_another(gates: Gates, pool: Thr
     gates.may_answer[2].set()
     assert [call.result(20) for call in calls] == [0, 2, 3]
     assert line.is_empty
+
+
+@pytest.fixture
+def ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """How calls on a wallet went, which is busy whenever it is tried among others."""
+    ways: list[str] = []
+
+    def outcome(name: str, batch: Sequence[Any], given: Any) -> Callable[[], None]:
+        ways.append(name)
+        return partial(_tell, batch, Reply(lambda: [given] * len(batch)))
+
+    common: Line[Any, Any] = Line(lambda batch: outcome("among others", batch, BUSY), at_once=1)
+    monkeypatch.setattr(queue, "_own_lines", {})
+    monkeypatch.setattr(queue, "_may_share", lambda: True)
+    monkeypatch.setattr(queue, "_line_for", lambda _operation: common)
+    monkeypatch.setattr(queue, "_carry_out", lambda batch, **_: outcome("alone", batch, Applied([1], 0, 0, None)))
+    return ways
+
+
+def spend() -> None:
+    assert queue.apply(Operation("spend", 7, 1, [Charge(1)])) == Applied([1], 0, 0, None)
+
+
+def test_wallet_that_was_busy_is_soon_tried_among_others_again(ways: list[str], monkeypatch) -> None:
+    monkeypatch.setattr(queue, "OWN_LINE_SECONDS", 1000)
+    spend()
+    spend()
+    assert ways == ["among others", "alone", "alone"]
+    (line,) = queue._own_lines.values()
+    line._opened_at -= 1001
+    spend()
+    assert ways[3:] == ["among others", "alone"]
+    spend()
+    assert ways[5:] == ["alone"]
+    assert len(queue._own_lines) == 1
+
+
+def test_wallet_that_many_queue_up_for_keeps_its_line(ways: list[str], monkeypatch) -> None:
+    monkeypatch.setattr(queue, "OWN_LINE_SECONDS", 0)
+    spend()
+    (line,) = queue._own_lines.values()
+    line._crowd = 3
+    spend()
+    spend()
+    assert ways == ["among others", "alone", "alone", "alone"]
+    # By now three calls have come one after the other.
+    spend()
+    assert ways[4:] == ["among others", "alone"]
 
 
 def test_leader_interrupted_while_others_are_awaited_leaves_the_line_open(monkeypatch) -> None:
