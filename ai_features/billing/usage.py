@@ -18,6 +18,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django_tasks import task
 
+from ai_features.billing import later
 from ai_features.exceptions import InvalidRequest
 from ai_features.models import USAGE_KINDS, LedgerEntry, UsageMark, Wallet
 from ai_features.money import to_credits
@@ -98,8 +99,7 @@ def credits_a_day(wallet_id: int) -> int:
 def keep_up(wallet_id: int, entry_ids: Iterable[int]) -> None:
     """After new entries: have the task roll a wallet up now and then, the busier it is the more often."""
     if any(entry_id % ENTRIES_BETWEEN_TASKS == 0 for entry_id in entry_ids):
-        # The credits have gone out, whatever becomes of the task.
-        transaction.on_commit(lambda: roll_up_task.enqueue(wallet_id), robust=True)
+        transaction.on_commit(lambda: later.queue(roll_up_task, wallet_id, about={"wallet_id": wallet_id}))
 
 
 @task()

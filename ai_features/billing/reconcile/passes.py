@@ -15,7 +15,7 @@ from django.utils import timezone
 from django_tasks import default_task_backend, task
 
 from ai_features import discretion
-from ai_features.billing import review_items, webhooks
+from ai_features.billing import later, review_items, webhooks
 from ai_features.billing.accounts import close_days
 from ai_features.billing.reconcile import checking, findings, jobs, listing, money_back, payouts
 from ai_features.billing.reconcile.checking import Checked
@@ -214,6 +214,5 @@ def _queue_next() -> bool:
     # Queues run a little early or late; half a turn tells a second chain from the first.
     if not Job.objects.filter(name=TASK, due_at__lte=now + every / 2).update(due_at=now + every):
         return False
-    if default_task_backend.supports_defer:
-        reconcile_task.using(run_after=now + every).enqueue()
+    later.queue(reconcile_task, about={"every": every}, after=every)
     return True

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -228,6 +229,14 @@ def test_usage_is_exact_before_and_after_the_roll_up(rich: Wallet) -> None:
     assert (before.credits, before.calls, after.credits, after.calls) == (3, 3, 5, 4)
     assert [(row.feature, row.credits) for row in after.by_feature] == [("chat", 3), ("image", 2)]
     assert after.by_day[-1].calls == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_queue_that_is_away_costs_no_spend(rich: Wallet, monkeypatch: Any, settings: Any, caplog: Any) -> None:
+    monkeypatch.setattr(usage, "ENTRIES_BETWEEN_TASKS", 1)
+    settings.TASKS = {"default": {"BACKEND": "tests.queues.QueueIsAway"}}
+    assert AIBillingService.spend(rich, 1).new_balance == 99
+    assert f"roll_up_task could not be queued (wallet_id {rich.pk})" in caplog.text
 
 
 def test_next_lot_to_expire_is_shown_when_those_before_are_used_up(wallet: Wallet) -> None:

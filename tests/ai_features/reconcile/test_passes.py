@@ -1,6 +1,7 @@
 """Passes: by hand, by the clock, as a task, and the day on which everything was lost."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -187,6 +188,13 @@ def test_task_queues_the_next_before_it_begins(buy: Buy, queued: list, wallet: W
     assert passes.reconcile_task.call() == "asked 0, changed 0, found 1"
     (following,) = queued
     assert timedelta(seconds=50) < following.task.run_after - timezone.now() <= timedelta(seconds=60)
+
+
+def test_queue_that_is_away_costs_no_pass(buy: Buy, wallet: Wallet, settings: Any, caplog: Any) -> None:
+    buy()
+    settings.TASKS = {"default": {"BACKEND": "tests.queues.QueueIsAway"}}
+    assert passes.reconcile_task.call() == "asked 0, changed 0, found 1"
+    assert "reconcile_task could not be queued" in caplog.text
 
 
 def test_two_chains_become_one(db: None, queued: list, sandbox: PaystackSandbox) -> None:
