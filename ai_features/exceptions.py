@@ -33,7 +33,7 @@
     ├── ReviewDecided                  409  somebody has decided it; `status` and `decided_by` say how and who
     ├── SpendingCapReached             429  a cap of this token, member or feature; `retry_after_seconds`
     └── PaystackError
-        ├── PaystackUnavailable        503  no connection, or Paystack answered 5xx
+        ├── PaystackUnavailable        503  no connection, an answer of 5xx, or silence that enough wait in already
         │   ├── PaystackTimeout        503
         │   └── PaystackRateLimited    503  `retry_after_seconds`
         ├── PaystackBadResponse        502  an answer that cannot be read

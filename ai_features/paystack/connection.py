@@ -40,6 +40,7 @@ from ai_features.exceptions import (
     PaystackUnavailable,
 )
 from ai_features.paystack import replies
+from ai_features.paystack.breaker import Breaker
 from ai_features.paystack.keys import SecretKey
 from ai_features.paystack.transport import LIMITS, Transport, ending_at
 
@@ -119,6 +120,7 @@ class Connection:
         self._sleep = sleep
         self._jitter = jitter
         self._clients: dict[int, httpx2.Client] = {}
+        self._breaker = Breaker()
         self.rate_limit: replies.RateLimit | None = None
         self.date = ""
         """Both as the last answer told them."""
@@ -130,22 +132,23 @@ class Connection:
         ends_at = min(started + self._patience.total_seconds, _all_end_at.get())
         if started >= ends_at:
             raise PaystackTimeout(outcome_unknown=False)
-        attempts, outcome = 0, "error"
+        attempts, outcome = 0, "not_sent"
         try:
-            while True:
-                attempts += 1
-                try:
-                    reply = self._send(call, ends_at)
-                    envelope = replies.read(reply, is_write=call.is_write)
-                except PaystackError as error:
-                    outcome = str(error.status_code or error.code)
-                    pause = self._pause_before_repeat(error, attempts)
-                    if pause is None or time.monotonic() + pause >= ends_at:
-                        raise
-                else:
-                    outcome = str(reply.status_code)
-                    return envelope
-                self._sleep(pause)
+            with self._breaker.passed(ends_at):
+                while True:
+                    attempts, outcome = attempts + 1, "error"
+                    try:
+                        reply = self._send(call, ends_at)
+                        envelope = replies.read(reply, is_write=call.is_write)
+                    except PaystackError as error:
+                        outcome = str(error.status_code or error.code)
+                        pause = self._pause_before_repeat(error, attempts)
+                        if pause is None or time.monotonic() + pause >= ends_at:
+                            raise
+                    else:
+                        outcome = str(reply.status_code)
+                        return envelope
+                    self._sleep(pause)
         finally:
             _log(call, outcome, time.monotonic() - started, attempts)
 
@@ -176,7 +179,11 @@ class Connection:
                 with contextlib.closing(response):
                     body = b"".join(self._limited(response, call, ends_at))
         except httpx2.RequestError as error:
+            # One that ends when all calls of a block must tells nothing of Paystack.
+            if isinstance(error, httpx2.TimeoutException) and time.monotonic() < _all_end_at.get():
+                self._breaker.heard_nothing()
             raise _failure(error, call) from _without_frames(error)
+        self._breaker.heard()
         self.rate_limit = replies.rate_limit(response.headers)
         self.date = response.headers.get("date", "")
         return replies.Reply(response.status_code, response.headers, self._key.scrubbed(body))

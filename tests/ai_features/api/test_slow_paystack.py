@@ -1,7 +1,8 @@
 """Webhooks and buyers are answered soon though Paystack itself is slow to answer us; what was left is done later."""
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from rest_framework.test import APIClient
 from ai_features.billing import AIBillingService, settlement, webhooks
 from ai_features.billing.reconcile import run_pass
 from ai_features.models import Dispute, Purchase, WebhookEvent
+from ai_features.paystack import PaystackService, breaker
 from paystack_sandbox import PaystackSandbox
 from tests.ai_features.api.test_webhook import deliver
 from tests.money_back import buy, credits_of, raise_dispute, refund_event, refund_in_dashboard
@@ -107,6 +109,45 @@ def test_both_lists_of_payment_methods_are_waited_for_together(api: APIClient, s
     answers: list[Any] = []
     assert seconds(lambda: answers.append(api.get("/ai/api/payment-methods/"))) < SOON
     assert (answers[0].status_code, answers[0].json()["error"]) == (503, "paystack_timeout")
+
+
+@pytest.fixture
+def crowded(sandbox: PaystackSandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As many as may wait for a Paystack that is silent do so."""
+    monkeypatch.setattr(breaker, "MOMENT_SECONDS", 0)
+    gate = PaystackService.from_settings()._connection._breaker
+    gate.heard_nothing()
+    others = {(os.getpid(), -number) for number in range(breaker.AT_ONCE)}
+    gate._inside |= others
+    yield
+    gate._inside -= others
+    gate.heard()
+
+
+def test_buyer_who_would_be_one_too_many_can_repeat_the_purchase(
+    api: APIClient, sandbox: PaystackSandbox, crowded: None
+) -> None:
+    order = partial(
+        api.post, "/ai/api/credits/purchase/", {"package": "value"}, format="json", HTTP_IDEMPOTENCY_KEY="once"
+    )
+    refused = order()
+    assert (refused.status_code, refused.json()["error"]) == (503, "paystack_unavailable")
+    assert refused["Retry-After"]
+    assert "paystack_unavailable" in Purchase.objects.get().status_reason
+    PaystackService.from_settings()._connection._breaker.heard()
+    assert order().status_code == 200
+    assert set(Purchase.objects.values_list("status", flat=True)) == {"failed", "pending"}
+
+
+def test_page_after_the_payment_is_shown_to_one_too_many(
+    buyer: User, sandbox: PaystackSandbox, request: pytest.FixtureRequest
+) -> None:
+    browser, address = Client(), f"/payment/callback?reference={paid_for(buyer, sandbox)}"
+    browser.force_login(buyer)
+    request.getfixturevalue("crowded")
+    assert "We are waiting for your payment" in browser.get(address).content.decode()
+    PaystackService.from_settings()._connection._breaker.heard()
+    assert "100 credits added!" in browser.get(address).content.decode()
 
 
 def paid_for(buyer: User, sandbox: PaystackSandbox) -> str:
