@@ -1,11 +1,10 @@
 """A circuit breaker: while Paystack is silent, few threads of a process wait for it. Those who spend need them too.
 
-It opens when a call has waited as long as it may and heard nothing. A call that is cut short for the sake of somebody
-else (`connection.within`) tells nothing of Paystack. While it is open a few calls at a time still ask, and whatever is
-answered to one of them, be it a refusal or a 5xx, closes it. The others wait a moment for that, and are refused then
-with nothing sent.
+It opens when a call has waited as long as it may and heard nothing. While it is open a few calls at a time still ask,
+and whatever begins to be answered to one of them, be it a refusal or a 5xx, closes it. The others wait a moment for
+that, and are refused then with nothing sent.
 
-Like a `Connection` it has no lock, which a fork could copy in its locked state: at worst one call more asks.
+Like a `Connection` it has no lock, which a fork could copy in its locked state: at worst a few calls more ask.
 """
 
 from __future__ import annotations
@@ -40,11 +39,11 @@ class Breaker:
         return silent_at is not None and time.monotonic() < silent_at + OPEN_SECONDS
 
     def heard(self) -> None:
-        """Paystack answered a call."""
+        """Paystack began to answer a call."""
         self._silent_at = None
 
     def heard_nothing(self) -> None:
-        """Paystack did not answer a call that waited as long as it may."""
+        """Paystack did not answer a call that waited long enough."""
         self._silent_at = time.monotonic()
 
     @contextlib.contextmanager
@@ -53,12 +52,12 @@ class Breaker:
         place = os.getpid(), threading.get_ident()
         give_up_at = min(time.monotonic() + MOMENT_SECONDS, ends_at)
         while not self._enter(place):
+            time.sleep(_LOOK_EVERY_SECONDS)
             if time.monotonic() >= give_up_at:
                 raise PaystackUnavailable(
                     "Paystack does not answer at the moment. Nothing was sent; try again in a minute.",
                     outcome_unknown=False,
                 )
-            time.sleep(_LOOK_EVERY_SECONDS)
         try:
             yield
         finally:

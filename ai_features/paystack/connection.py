@@ -173,20 +173,29 @@ class Connection:
         request = client.build_request(
             call.method, f"{self._base_url}{call.target}", content=call.body, headers=_headers(call)
         )
+        sent_at = time.monotonic()
         try:
             with ending_at(ends_at):
                 response = client.send(request, stream=True, auth=_Bearer(self._key))
+                self._breaker.heard()
                 with contextlib.closing(response):
                     body = b"".join(self._limited(response, call, ends_at))
         except httpx2.RequestError as error:
-            # One that ends when all calls of a block must tells nothing of Paystack.
-            if isinstance(error, httpx2.TimeoutException) and time.monotonic() < _all_end_at.get():
-                self._breaker.heard_nothing()
+            self._note_silence(error, time.monotonic() - sent_at)
             raise _failure(error, call) from _without_frames(error)
-        self._breaker.heard()
         self.rate_limit = replies.rate_limit(response.headers)
         self.date = response.headers.get("date", "")
         return replies.Reply(response.status_code, response.headers, self._key.scrubbed(body))
+
+    def _note_silence(self, error: httpx2.RequestError, waited_seconds: float) -> None:
+        """One that was cut short, for somebody else's sake or as the last of several, tells nothing of Paystack by
+        itself; but while the breaker is open it is another that heard nothing."""
+        if not isinstance(error, httpx2.TimeoutException) or isinstance(error, httpx2.PoolTimeout):
+            return
+        patience = self._patience
+        in_full = patience.connect_seconds if isinstance(error, httpx2.ConnectTimeout) else patience.read_seconds
+        if waited_seconds >= in_full or self._breaker.is_open:
+            self._breaker.heard_nothing()
 
     def _limited(self, response: httpx2.Response, call: Call, ends_at: float) -> Iterator[bytes]:
         # Decoded bytes are counted, as an answer may come compressed although none was asked for.

@@ -307,6 +307,7 @@ SELECT * FROM ai_features_charge(
 
 
 def _charge_many(operation: Operation) -> Applied | None:
+    assert operation.charges
     answer = ask(
         _with_user_key(_CHARGE),
         [

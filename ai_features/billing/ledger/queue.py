@@ -16,6 +16,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -121,15 +122,17 @@ class Line(Generic[Asked, Given]):
         with self._guard:
             self._inside += 1
             self._crowd = max(self._crowd, self._inside)
-            if self._leaders < self._at_once and self._gathering is None:
-                self._make_leader(call)
-            else:
+            lines_up = self._leaders >= self._at_once or self._gathering is not None
+            if lines_up:
                 self._waiting.append(call)
                 if self._gathering is not None and self._are_enough():
                     self._gathering.joined.release()
                     self._gathering = None
+            else:
+                self._make_leader(call)
         try:
-            if not call.leads:
+            # Though it may lead by now: each release is for one acquire.
+            if lines_up:
                 call.woken.acquire()
             if call.leads:
                 self._lead(call)
@@ -196,11 +199,11 @@ class Line(Generic[Asked, Given]):
             return batch
 
     def _carry_out(self, batch: list[_Call[Asked, Given]], leader: _Call[Asked, Given]) -> None:
-        read: Read = _nothing
-        try:
-            read = self._send_off(batch)
-        finally:
-            self._hand_out(_Errand(read, list(batch)), leader)
+        # The leader's own until it is handed over, should it be interrupted in between.
+        leader.errand = errand = _Errand(batch)
+        errand.read = self._send_off(batch)
+        self._hand_out(errand, leader)
+        leader.errand = None
 
     def _hand_out(self, errand: _Errand[Asked, Given], leader: _Call[Asked, Given]) -> None:
         """One of those who are served does it, so that the leader sets out again at once; if it must wait for others
@@ -211,10 +214,8 @@ class Line(Generic[Asked, Given]):
             messenger.errand = errand
         if messenger is leader:
             errand.do()
-            leader.errand = None
         else:
-            errand.callers.remove(messenger)
-            messenger.woken.release()
+            messenger.wake_for_good()
 
     def _stop_leading(self) -> None:
         self._leaders -= 1
@@ -241,44 +242,58 @@ class Line(Generic[Asked, Given]):
 
 class _Call(Generic[Asked, Given]):
     """One caller. `woken` is released when its outcome is known, or when it is its turn to lead; `joined`, of a leader
-    who is about to set out, when enough have come. `errand` is what it does for others when it is woken."""
+    who is about to set out, when enough have come. `errand` is what it does for others when it is woken.
+    """
 
-    __slots__ = ("asked", "errand", "error", "given", "has_left", "joined", "leads", "woken")
+    __slots__ = ("asked", "errand", "error", "given", "has_left", "is_told", "joined", "leads", "woken")
 
     joined: threading.Lock
 
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
         self.given: Given | None = None
+        self.is_told = False
+        """Whether `given` is its outcome."""
         self.error: BaseException | None = None
         self.errand: _Errand[Asked, Given] | None = None
         self.has_left = False
         self.leads = False
         self.woken = _taken_lock()
 
+    def wake_for_good(self) -> None:
+        """Safe to repeat: nobody waits again after its outcome."""
+        with suppress(RuntimeError):
+            self.woken.release()
+
     def outcome(self) -> Given | None:
         match self.error:
-            case None:
+            case None if self.is_told:
                 return self.given
+            case None:
+                # Not one that was left alone: it may have been done.
+                raise OperationalError("The commit that this call shared was interrupted.")
             case DatabaseError() | InterfaceError() as error:
                 raise type(error)(*error.args) from error
             case error:
-                raise OperationalError("The commit that this call shared was interrupted.") from error
+                raise OperationalError("The answer to this call could not be read.") from error
 
 
 class _Errand(Generic[Asked, Given]):
-    """To read the answer to a batch and wake its callers. One that is interrupted is done again."""
+    """To read the answer to a batch and wake its callers. Whoever is interrupted at it does it again, for whom it was
+    handed to may never have been woken."""
 
-    __slots__ = ("_read", "callers")
+    __slots__ = ("callers", "read")
 
-    def __init__(self, read: Read, callers: list[_Call[Asked, Given]]) -> None:
-        self._read = read
-        self.callers = callers
+    def __init__(self, callers: Sequence[_Call[Asked, Given]]) -> None:
+        self.callers = tuple(callers)
+        self.read: Read | None = None
+        """None before the answer is here."""
 
     def do(self) -> None:
-        self._read()
-        while self.callers:
-            self.callers.pop(0).woken.release()
+        if self.read is not None:
+            self.read()
+        for call in self.callers:
+            call.wake_for_good()
 
 
 def _taken_lock() -> threading.Lock:
@@ -323,17 +338,13 @@ def _send(way: Way[Asked, Given], batch: list[_Call[Asked, Given]]) -> Reply[Giv
         else:
             for call in batch:
                 _tell([call], _send(way, [call]))
-    except BaseException as error:
-        for call in batch:
-            call.error = error
-        raise
     return Reply(lambda: [call.given for call in batch])
 
 
 def _tell(batch: list[_Call[Asked, Given]], reply: Reply[Given]) -> None:
     try:
         for call, outcome in zip(batch, reply.read(), strict=True):
-            call.given = outcome
+            call.given, call.is_told = outcome, True
     except Exception as error:  # noqa: BLE001 – whoever reads it does so for all
         for call in batch:
             call.error = error

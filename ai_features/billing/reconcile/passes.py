@@ -207,7 +207,10 @@ def ensure_scheduled() -> None:
 
 
 def _queue_next() -> bool:
-    """Take this turn and queue the next; False where another task has taken it: two chains become one."""
+    """Take this turn and queue the next; False where another task has taken it: two chains become one.
+
+    A chain that ends because the queue is away begins anew with the next purchase (`ensure_scheduled`).
+    """
     every = timedelta(seconds=ai_credits().reconcile_every_seconds)
     now = timezone.now()
     jobs.job(TASK)

@@ -151,6 +151,105 @@ def test_answer_is_read_by_one_of_those_it_is_for_while_the_next_batch_is_on_its
     assert line.is_empty
 
 
+class Guard:
+    """A line's lock. A thread named in `pauses` stops right after it let it go, as the interpreter may have it."""
+
+    def __init__(self, lock: Any) -> None:
+        self._lock = lock
+        self.pauses: dict[str, threading.Event] = {}
+        self.after: Callable[[], None] | None = None
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        if (pause := self.pauses.pop(threading.current_thread().name, None)) is not None:
+            assert pause.wait(20)
+        if self.after is not None:
+            after, self.after = self.after, None
+            after()
+
+
+def test_caller_who_is_made_leader_before_it_waits_takes_no_outcome_for_its_own(gates: Gates, monkeypatch) -> None:
+    monkeypatch.setattr(queue, "IN_A_ROW", 1)
+    line: Line[int, int] = Line(gates, at_once=1, large=1)
+    guard = line._guard = Guard(line._guard)  # type: ignore[assignment]
+    results: dict[int, int | None] = {}
+
+    def call(number: int) -> None:
+        results[number] = line.apply(number)
+
+    def start(number: int, waiting: int) -> None:
+        threads.append(threading.Thread(target=call, args=[number], name=f"caller {number}"))
+        threads[-1].start()
+        until(lambda: len(line._waiting) == waiting)
+
+    threads: list[threading.Thread] = []
+    may_wait = guard.pauses["caller 1"] = threading.Event()
+    start(0, 0)
+    assert gates.asked[0].wait(20)
+    for number in (1, 2, 3, 4):
+        start(number, number)
+    gates.may_answer[0].set()
+    until(lambda: line._waiting[0].asked == 2)
+    may_wait.set()
+    assert gates.asked[1].wait(20)
+    gates.may_read.clear()
+    start(5, 1)
+    start(6, 2)
+    start(7, 3)
+    gates.may_answer[1].set()
+    # Another reads the answer to its batch, and takes a while.
+    until(lambda: len(gates.readers[1]) == 1)
+    time.sleep(0.05)
+    assert 1 not in results
+    gates.may_read.set()
+    for gate in gates.may_answer:
+        gate.set()
+    for thread in threads:
+        thread.join(20)
+    assert results == {number: number for number in range(8)}
+
+
+def test_whoever_is_interrupted_between_answer_and_outcome_is_not_told_that_nothing_was_done(
+    pool: ThreadPoolExecutor,
+) -> None:
+    """`None` is for what was left alone, and would be done again."""
+
+    def carry_out(batch: Sequence[Any]) -> Callable[[], None]:
+        read = gates(batch)
+        if len(gates.batches) == 2:
+            raise InterruptedByHand
+        return read
+
+    gates = Gates(2)
+    gates.may_answer[1].set()
+    line: Line[int, int] = Line(carry_out, at_once=1)
+    calls = [pool.submit(line.apply, 0)]
+    assert gates.asked[0].wait(20)
+    calls += [pool.submit(line.apply, number) for number in (1, 2, 3)]
+    until(lambda: len(line._waiting) == 3)
+    gates.may_answer[0].set()
+    with pytest.raises(InterruptedByHand):
+        calls[0].result(20)
+    for call in calls[1:]:
+        with pytest.raises(OperationalError, match="interrupted"):
+            call.result(20)
+    assert line.is_empty
+
+
+def test_messenger_interrupted_as_it_is_chosen_leaves_nobody_waiting() -> None:
+    line: Line[int, int] = Line(lambda _batch: lambda: None, at_once=1, large=1)
+    guard = line._guard = Guard(line._guard)  # type: ignore[assignment]
+    leader, messenger, other = (queue._Call[int, int](number) for number in range(3))
+    line._crowd = 1
+    guard.after = lambda: line._give_up(messenger)
+    line._hand_out(queue._Errand([leader, messenger, other]), leader)
+    assert not leader.woken.locked()
+    assert not other.woken.locked()
+
+
 def test_leader_that_has_to_wait_for_others_reads_the_answer_itself(gates: Gates, pool: ThreadPoolExecutor) -> None:
     gates.may_answer[2].set()
     line, calls = line_up(pool, gates, then=1)

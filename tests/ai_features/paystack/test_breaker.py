@@ -86,6 +86,24 @@ def test_call_that_somebody_else_cuts_short_does_not(odd: OddServer, held: Held,
     assert not breaker_of(service).is_open
 
 
+def test_call_that_is_cut_short_keeps_it_open(odd: OddServer, held: Held, service: PaystackService) -> None:
+    odd.answers = [held]
+    gate = breaker_of(service)
+    gate._silent_at = since = time.monotonic() - 10
+    with within(PATIENCE_SECONDS), pytest.raises(PaystackTimeout):
+        verify(service)
+    assert gate._silent_at > since
+
+
+def test_repeat_that_has_not_its_whole_time_does_not_open_it(odd: OddServer, held: Held, make_service: Any) -> None:
+    odd.answers = [reply(b"", 500), held]
+    patient = make_service(read_timeout_seconds=20, total_timeout_seconds=0.5)
+    with pytest.raises(PaystackTimeout):
+        verify(patient)
+    assert len(odd.requests) == 2
+    assert not breaker_of(patient).is_open
+
+
 def test_refused_connection_does_not(make_service: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         address = closed.getsockname()
@@ -160,6 +178,7 @@ def test_wait_for_others_ends_with_the_callers_own_time(
     with within(0.2), pytest.raises(PaystackUnavailable):
         verify(service)
     assert time.monotonic() - started < 20
+    assert len(odd.requests) == breaker.AT_ONCE
     held.may_answer.set()
 
 
