@@ -168,7 +168,7 @@ class Line(Generic[Asked, Given]):
         leader.leads = False
         batch, turns = [leader], IN_A_ROW
         try:
-            batch += self._gathered(leader)
+            batch = self._gathered(leader, batch)
             while batch:
                 self._carry_out(batch, leader)
                 turns -= 1
@@ -178,7 +178,7 @@ class Line(Generic[Asked, Given]):
                     if not turns or not self._waiting or self._gathering is not None:
                         break
                     self._gather(leader)
-                batch = self._gathered(leader)
+                batch = self._gathered(leader, batch)
         finally:
             with self._guard:
                 self._inside -= len(batch)
@@ -186,21 +186,25 @@ class Line(Generic[Asked, Given]):
                     self._gathering = None
                 self._stop_leading()
 
-    def _gathered(self, leader: _Call[Asked, Given]) -> list[_Call[Asked, Given]]:
-        """Who goes along: those who were here just now share this commit, if they come back in a moment."""
+    def _gathered(self, leader: _Call[Asked, Given], batch: list[_Call[Asked, Given]]) -> list[_Call[Asked, Given]]:
+        """The batch with all who go along: those who were here just now share this commit, if they come back in a
+        moment."""
         if self._gathering is leader:
             leader.joined.acquire(timeout=MOMENT_SECONDS)
         with self._guard:
             if self._gathering is leader:
                 self._gathering = None
             most = min(self._share(), LONGEST)
-            batch, self._waiting = self._waiting[:most], self._waiting[most:]
+            batch = batch + self._waiting[:most]
+            errand = _Errand(batch)
+            # From the line to the leader in one step: should it be interrupted from here on, it wakes them.
+            leader.errand, self._waiting = errand, self._waiting[most:]
             self._crowd = max(self._inside, self._crowd - 1)
             return batch
 
     def _carry_out(self, batch: list[_Call[Asked, Given]], leader: _Call[Asked, Given]) -> None:
-        # The leader's own until it is handed over, should it be interrupted in between.
-        leader.errand = errand = _Errand(batch)
+        errand = leader.errand
+        assert errand is not None
         errand.read = self._send_off(batch)
         self._hand_out(errand, leader)
         leader.errand = None
@@ -325,6 +329,9 @@ def _settle(batch: list[_Call[Delivery, Recorded]]) -> Read:
 
 
 def _send(way: Way[Asked, Given], batch: list[_Call[Asked, Given]]) -> Reply[Given]:
+    for call in batch:
+        # What an earlier way said is no longer what came of it.
+        call.is_told = False
     try:
         return way([call.asked for call in batch])
     except (OperationalError, InterfaceError) as error:

@@ -226,6 +226,14 @@ def test_whoever_is_interrupted_between_answer_and_outcome_is_not_told_that_noth
     gates = Gates(2)
     gates.may_answer[1].set()
     line: Line[int, int] = Line(carry_out, at_once=1)
+    for call in line_up_behind(pool, line, gates):
+        with pytest.raises(OperationalError, match="interrupted"):
+            call.result(20)
+    assert line.is_empty
+
+
+def line_up_behind(pool: ThreadPoolExecutor, line: Line[Any, Any], gates: Gates) -> list[Future[Any]]:
+    """Three who go together as soon as the one before them is back, who will lead them."""
     calls = [pool.submit(line.apply, 0)]
     assert gates.asked[0].wait(20)
     calls += [pool.submit(line.apply, number) for number in (1, 2, 3)]
@@ -233,7 +241,43 @@ def test_whoever_is_interrupted_between_answer_and_outcome_is_not_told_that_noth
     gates.may_answer[0].set()
     with pytest.raises(InterruptedByHand):
         calls[0].result(20)
-    for call in calls[1:]:
+    return calls[1:]
+
+
+def test_neither_is_one_whose_second_way_is_interrupted(pool: ThreadPoolExecutor, gates: Gates, monkeypatch) -> None:
+    def together(asked: Sequence[Any], *, may_wait: bool) -> Reply[Any]:
+        if asked == [0]:
+            gates.asked[0].set()
+            assert gates.may_answer[0].wait(20)
+        return Reply(lambda: asked if asked == [0] else [1, None, None], is_complete=asked == [0])
+
+    def one_by_one(asked: Sequence[Any], *, may_wait: bool) -> Reply[Any]:
+        assert asked == [2, 3]
+        raise InterruptedByHand
+
+    monkeypatch.setattr(queue.hot_path, "together", together)
+    monkeypatch.setattr(queue.hot_path, "one_by_one", one_by_one)
+    line: Line[Any, Any] = Line(partial(queue._carry_out, may_wait=True), at_once=1)
+    first, *others = line_up_behind(pool, line, gates)
+    assert first.result(20) == 1
+    for call in others:
+        with pytest.raises(OperationalError, match="interrupted"):
+            call.result(20)
+
+
+def test_leader_interrupted_right_after_it_took_the_others_along_wakes_them(
+    pool: ThreadPoolExecutor, gates: Gates, monkeypatch
+) -> None:
+    carry_out = Line._carry_out
+
+    def interrupted(line: Line[Any, Any], batch: list[Any], leader: Any) -> None:
+        if leader not in batch:
+            raise InterruptedByHand
+        carry_out(line, batch, leader)
+
+    monkeypatch.setattr(Line, "_carry_out", interrupted)
+    line: Line[int, int] = Line(gates, at_once=1)
+    for call in line_up_behind(pool, line, gates):
         with pytest.raises(OperationalError, match="interrupted"):
             call.result(20)
     assert line.is_empty
