@@ -89,6 +89,14 @@ class Call:
         return f"{path}?{urlencode(self.query)}" if self.query else path
 
 
+@dataclass(slots=True)
+class _Course:
+    """What became of a call, for the log."""
+
+    attempts: int = 0
+    outcome: str = "not_sent"
+
+
 @contextlib.contextmanager
 def within(seconds: float) -> Iterator[None]:
     """All calls in the block together end within so many seconds; one that does not is a PaystackTimeout.
@@ -132,25 +140,28 @@ class Connection:
         ends_at = min(started + self._patience.total_seconds, _all_end_at.get())
         if started >= ends_at:
             raise PaystackTimeout(outcome_unknown=False)
-        attempts, outcome = 0, "not_sent"
+        course = _Course()
         try:
             with self._breaker.passed(ends_at):
-                while True:
-                    attempts, outcome = attempts + 1, "error"
-                    try:
-                        reply = self._send(call, ends_at)
-                        envelope = replies.read(reply, is_write=call.is_write)
-                    except PaystackError as error:
-                        outcome = str(error.status_code or error.code)
-                        pause = self._pause_before_repeat(error, attempts)
-                        if pause is None or time.monotonic() + pause >= ends_at:
-                            raise
-                    else:
-                        outcome = str(reply.status_code)
-                        return envelope
-                    self._sleep(pause)
+                return self._persist(call, ends_at, course)
         finally:
-            _log(call, outcome, time.monotonic() - started, attempts)
+            _log(call, course, time.monotonic() - started)
+
+    def _persist(self, call: Call, ends_at: float, course: _Course) -> replies.Envelope:
+        while True:
+            course.attempts, course.outcome = course.attempts + 1, "error"
+            try:
+                reply = self._send(call, ends_at)
+                envelope = replies.read(reply, is_write=call.is_write)
+            except PaystackError as error:
+                course.outcome = str(error.status_code or error.code)
+                pause = self._pause_before_repeat(error, course.attempts)
+                if pause is None or time.monotonic() + pause >= ends_at:
+                    raise
+            else:
+                course.outcome = str(reply.status_code)
+                return envelope
+            self._sleep(pause)
 
     def close(self) -> None:
         """Close this process's connections; the next call opens new ones."""
@@ -278,15 +289,15 @@ def _without_frames(error: BaseException) -> BaseException:
     return error
 
 
-def _log(call: Call, outcome: str, seconds: float, attempts: int) -> None:
+def _log(call: Call, course: _Course, seconds: float) -> None:
     reference = call.reference if call.reference.isprintable() else repr(call.reference)
     log.info(
         "%s %s %s %.0f ms attempts=%d reference=%s",
         call.method,
         call.template,
-        outcome,
+        course.outcome,
         seconds * 1000,
-        attempts,
+        course.attempts,
         reference,
         extra={"reference": reference} if reference else None,
     )

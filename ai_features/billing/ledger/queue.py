@@ -246,8 +246,7 @@ class Line(Generic[Asked, Given]):
 
 class _Call(Generic[Asked, Given]):
     """One caller. `woken` is released when its outcome is known, or when it is its turn to lead; `joined`, of a leader
-    who is about to set out, when enough have come. `errand` is what it does for others when it is woken.
-    """
+    who is about to set out, when enough have come. `errand` is what it does for others when it is woken."""
 
     __slots__ = ("asked", "errand", "error", "given", "has_left", "is_told", "joined", "leads", "woken")
 
@@ -290,12 +289,11 @@ class _Errand(Generic[Asked, Given]):
 
     def __init__(self, callers: Sequence[_Call[Asked, Given]]) -> None:
         self.callers = tuple(callers)
-        self.read: Read | None = None
-        """None before the answer is here."""
+        self.read: Read = _nothing
+        """There is nothing to read before the answer is here."""
 
     def do(self) -> None:
-        if self.read is not None:
-            self.read()
+        self.read()
         for call in self.callers:
             call.wake_for_good()
 

@@ -217,5 +217,5 @@ def _queue_next() -> bool:
     # Queues run a little early or late; half a turn tells a second chain from the first.
     if not Job.objects.filter(name=TASK, due_at__lte=now + every / 2).update(due_at=now + every):
         return False
-    later.queue(reconcile_task, about={"every": every}, after=every)
+    later.queue(reconcile_task, about={"every_seconds": every.total_seconds()}, after=every)
     return True

@@ -15,6 +15,7 @@ from django.utils import timezone
 from ai_features.billing import AIBillingService, audit, leases
 from ai_features.billing.leases import Lease
 from ai_features.models import EntryKind, LedgerEntry, Reservation, Wallet
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -53,17 +54,10 @@ def while_a_step_is_written(lease: Lease, crowd: ThreadPoolExecutor) -> Iterator
     with transaction.atomic():
         Wallet.objects.select_for_update().get(pk=lease.wallet_id)
         calls = [crowd.submit(spend_once, lease) for _ in range(20)]
-        assert eventually(lambda: sum(call.done() for call in calls) == 2 * STEP)
+        until(lambda: sum(call.done() for call in calls) == 2 * STEP)
         time.sleep(0.2)
         assert sum(call.done() for call in calls) == 2 * STEP
         yield calls
-
-
-def eventually(is_so: Callable[[], bool]) -> bool:
-    end = time.monotonic() + 10
-    while not is_so() and time.monotonic() < end:
-        time.sleep(0.01)
-    return is_so()
 
 
 def captured() -> int:

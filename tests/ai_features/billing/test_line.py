@@ -15,6 +15,7 @@ from ai_features.billing.ledger import queue
 from ai_features.billing.ledger.accounts import Charge
 from ai_features.billing.ledger.hot_path import BUSY, Applied, Operation, Reply
 from ai_features.billing.ledger.queue import LARGE, LARGE_SOONER, Line, _tell
+from tests.waiting import until
 
 
 class InterruptedByHand(BaseException):
@@ -32,13 +33,6 @@ class Database:
         self.sizes.append(len(batch))
         assert self.may_go_on.wait(20)
         return partial(_tell, batch, Reply(lambda: [call.asked for call in batch]))
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.001)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +168,8 @@ class Guard:
 def test_caller_who_is_made_leader_before_it_waits_takes_no_outcome_for_its_own(gates: Gates, monkeypatch) -> None:
     monkeypatch.setattr(queue, "IN_A_ROW", 1)
     line: Line[int, int] = Line(gates, at_once=1, large=1)
-    guard = line._guard = Guard(line._guard)  # type: ignore[assignment]
+    guard = Guard(line._guard)
+    monkeypatch.setattr(line, "_guard", guard)
     results: dict[int, int | None] = {}
 
     def call(number: int) -> None:
@@ -283,9 +278,10 @@ def test_leader_interrupted_right_after_it_took_the_others_along_wakes_them(
     assert line.is_empty
 
 
-def test_messenger_interrupted_as_it_is_chosen_leaves_nobody_waiting() -> None:
+def test_messenger_interrupted_as_it_is_chosen_leaves_nobody_waiting(monkeypatch) -> None:
     line: Line[int, int] = Line(lambda _batch: lambda: None, at_once=1, large=1)
-    guard = line._guard = Guard(line._guard)  # type: ignore[assignment]
+    guard = Guard(line._guard)
+    monkeypatch.setattr(line, "_guard", guard)
     leader, messenger, other = (queue._Call[int, int](number) for number in range(3))
     line._crowd = 1
     guard.after = lambda: line._give_up(messenger)

@@ -5,9 +5,10 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,8 +17,11 @@ from ai_features.exceptions import PaystackError, PaystackTimeout, PaystackUnava
 from ai_features.paystack import PaystackService, breaker, within
 from tests.ai_features.paystack.bodies import INITIALIZED, VERIFIED
 from tests.ai_features.paystack.odd_server import OddServer, accepted, refused, reply
+from tests.waiting import until
 
 PATIENCE_SECONDS = 0.3
+
+Wait = Callable[[float], None]
 
 
 class Held:
@@ -61,14 +65,20 @@ def breaker_of(service: PaystackService) -> breaker.Breaker:
     return service._connection._breaker
 
 
-def two_waiting(service: PaystackService, odd: OddServer, pool: ThreadPoolExecutor) -> list[Future[bool]]:
+@pytest.fixture
+def two_waiting(odd: OddServer, held: Held, service: PaystackService, pool: ThreadPoolExecutor) -> list[Future[bool]]:
+    """As many as may, while it is open."""
+    odd.answers = [held]
     breaker_of(service).heard_nothing()
     calls = [pool.submit(verify, service) for _ in range(breaker.AT_ONCE)]
-    end = time.monotonic() + 20
-    while len(odd.requests) < len(calls):
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(lambda: len(odd.requests) == len(calls))
     return calls
+
+
+@pytest.fixture
+def others_wait(monkeypatch: pytest.MonkeyPatch) -> Wait:
+    """So many seconds."""
+    return partial(monkeypatch.setattr, breaker, "MOMENT_SECONDS")
 
 
 @pytest.mark.parametrize("call", [verify, initialize])
@@ -129,28 +139,33 @@ def test_it_closes_by_itself(service: PaystackService, monkeypatch: pytest.Monke
 
 
 def test_while_it_is_open_others_are_refused_with_nothing_sent(
-    odd: OddServer, held: Held, service: PaystackService, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+    two_waiting: list[Future[bool]],
+    odd: OddServer,
+    held: Held,
+    service: PaystackService,
+    others_wait: Wait,
 ) -> None:
-    monkeypatch.setattr(breaker, "MOMENT_SECONDS", 0.1)
-    odd.answers = [held]
-    calls = two_waiting(service, odd, pool)
+    others_wait(0.1)
     for call in (verify, initialize):
         with pytest.raises(PaystackUnavailable) as caught:
             call(service)
         assert (type(caught.value), caught.value.outcome_unknown) == (PaystackUnavailable, False)
     assert len(odd.requests) == breaker.AT_ONCE
     held.may_answer.set()
-    assert [call.result(20) for call in calls] == [True, True]
+    assert [call.result(20) for call in two_waiting] == [True, True]
     assert verify(service)
 
 
 def test_whoever_comes_as_paystack_is_back_gets_through(
-    odd: OddServer, held: Held, service: PaystackService, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+    two_waiting: list[Future[bool]],
+    odd: OddServer,
+    held: Held,
+    service: PaystackService,
+    pool: ThreadPoolExecutor,
+    others_wait: Wait,
 ) -> None:
-    monkeypatch.setattr(breaker, "MOMENT_SECONDS", 20)
-    odd.answers = [held]
-    calls = two_waiting(service, odd, pool)
-    calls += [pool.submit(verify, service) for _ in range(6)]
+    others_wait(20)
+    calls = two_waiting + [pool.submit(verify, service) for _ in range(6)]
     time.sleep(0.2)
     assert len(odd.requests) == breaker.AT_ONCE
     held.may_answer.set()
@@ -160,20 +175,19 @@ def test_whoever_comes_as_paystack_is_back_gets_through(
 def test_closed_it_stops_nobody(odd: OddServer, held: Held, service: PaystackService, pool: ThreadPoolExecutor) -> None:
     odd.answers = [held]
     calls = [pool.submit(verify, service) for _ in range(8)]
-    end = time.monotonic() + 20
-    while len(odd.requests) < 8:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(lambda: len(odd.requests) == 8)
     held.may_answer.set()
     assert all(call.result(20) for call in calls)
 
 
 def test_wait_for_others_ends_with_the_callers_own_time(
-    odd: OddServer, held: Held, service: PaystackService, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+    two_waiting: list[Future[bool]],
+    odd: OddServer,
+    held: Held,
+    service: PaystackService,
+    others_wait: Wait,
 ) -> None:
-    monkeypatch.setattr(breaker, "MOMENT_SECONDS", 60)
-    odd.answers = [held]
-    two_waiting(service, odd, pool)
+    others_wait(60)
     started = time.monotonic()
     with within(0.2), pytest.raises(PaystackUnavailable):
         verify(service)
