@@ -242,13 +242,13 @@ LANGUAGE plpgsql STABLE AS $$
 BEGIN RETURN QUERY {select}; END $$
 """
 
-# A row for each token in force; one without ids was left alone.
+# A row for each token in force; one without ids was left alone. Plans as in hot_path.sql.
 _SPENDING = """
 DROP FUNCTION IF EXISTS ai_features_spend_by_token;
 CREATE FUNCTION ai_features_spend_by_token(
   digests text[], costs bigint[], features text[], pricings text[], notes text[], now timestamptz, may_wait boolean)
 RETURNS TABLE (n bigint, ids bigint[], balance bigint, available bigint, low_balance bigint, wallet bigint)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 #variable_conflict use_variable
 DECLARE
   wallets bigint[];

@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION ai_features_charge(
   op text, wallet bigint, total bigint, costs bigint[], features text[], pricings text[], notes text[], members user_key[],
   reservation bigint, closes boolean, until timestamptz, key text, request jsonb, now timestamptz)
 RETURNS TABLE (ids bigint[], balance bigint, available bigint, low_balance bigint)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 #variable_conflict use_variable
 DECLARE
   w record;

@@ -3,11 +3,15 @@
 -- transaction, which is an answer only where it may not wait.
 --
 -- What each statement costs to begin weighs more than what it does to a row, so wallets are locked, moved and given
--- their entries in one statement each for all calls. For the arrays PostgreSQL would plan anew each time.
+-- their entries in one statement each for all calls.
+--
+-- Two settings, here and in all functions that take arrays. PostgreSQL would plan anew for each array, since it thinks a
+-- plan for just these few elements cheaper; but planning takes longer than all the rest. And while there are a thousand
+-- rows or none yet counted, it would rather read them all than look up a few by their keys, and keep that plan.
 DROP FUNCTION IF EXISTS ai_features_apply(json, timestamptz, boolean);
 CREATE OR REPLACE FUNCTION ai_features_apply(operations json, wallets bigint[], now timestamptz, may_wait boolean)
 RETURNS TABLE (n int, ids bigint[], balance bigint, available bigint, low_balance bigint)
-LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
   o record;                                          -- the operation, with its wallet as it was before the first

@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION ai_features_reserve_each(
   wallets bigint[], costs bigint[], features text[], members user_key[], tokens text[], ends timestamptz[],
   over_http boolean[], now timestamptz, may_wait boolean)
 RETURNS TABLE (n bigint, ids bigint[], balance bigint, available bigint, low_balance bigint)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 #variable_conflict use_variable
 BEGIN
   IF may_wait THEN

@@ -5,7 +5,7 @@ DROP FUNCTION IF EXISTS ai_features_settle(json, bytea, timestamptz);
 CREATE OR REPLACE FUNCTION ai_features_settle(
   deliveries json, bodies bytea[], refs text[], max_micro bigint, now timestamptz)
 RETURNS TABLE (n bigint, event_id bigint, is_settled boolean)
-LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 #variable_conflict use_variable
 DECLARE
   purchases bigint[];

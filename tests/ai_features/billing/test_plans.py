@@ -1,0 +1,130 @@
+"""What comes by the thousand finds its rows by index, with plans that PostgreSQL keeps, however many rows there are."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from knox.crypto import hash_token
+from knox.models import get_token_model
+
+from ai_features import lean
+from ai_features.billing.ledger import hot_path
+from ai_features.billing.ledger.accounts import Charge
+from ai_features.billing.ledger.hot_path import Applied, Operation
+from ai_features.models import Reservation, Wallet
+
+pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="the functions are PostgreSQL's")
+
+CREDIT = 1_000_000
+UNTIL = datetime(2100, 1, 1, tzinfo=UTC)
+MANY = 1000
+FEW = 20
+TABLES = {
+    "auth_user",
+    "knox_authtoken",
+    "ai_features_wallet",
+    "ai_features_reservation",
+    "ai_features_ledgerentry",
+}
+
+
+@pytest.fixture(params=["as they came", "once counted"])
+def crowd(request: pytest.FixtureRequest, db: None) -> list[Wallet]:
+    """Buyers with a token and an open reservation each, before PostgreSQL has looked at their tables and after."""
+    users = User.objects.bulk_create(User(username=f"buyer {n}") for n in range(MANY))
+    wallets = Wallet.objects.bulk_create(Wallet(user=user, balance=9 * CREDIT, held=CREDIT) for user in users)
+    token = get_token_model()
+    token.objects.bulk_create(
+        token(digest=hash_token(user.username), token_key=f"{user.pk}", user=user, expiry=None) for user in users
+    )
+    Reservation.objects.bulk_create(Reservation(wallet=one, credits=CREDIT, expires_at=UNTIL) for one in wallets)
+    with connection.cursor() as cursor:
+        if request.param == "once counted":
+            cursor.execute(f"ANALYZE {', '.join(TABLES)}")
+        else:
+            # What earlier tests left behind, that a table has pages and no rows, is no beginning.
+            cursor.executemany("SELECT pg_clear_relation_stats('public', %s)", [[table] for table in TABLES])
+        cursor.execute("DISCARD PLANS")
+    return wallets
+
+
+@contextmanager
+def few_rows_read() -> Iterator[None]:
+    before = _rows_read()
+    assert before.keys() == TABLES
+    yield
+    assert {table: read - before[table] for table, read in _rows_read().items() if read - before[table] > FEW} == {}
+
+
+def _rows_read() -> dict[str, int]:
+    """In this transaction, by table; whole tables may be read through an index, too."""
+    sql = "SELECT relname, seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = ANY (%s)"
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [list(TABLES)])
+        return dict(cursor.fetchall())
+
+
+def spend_by_token(wallet: Wallet) -> Operation:
+    assert wallet.user is not None
+    return Operation("spend", 0, CREDIT, [Charge(CREDIT, "chat")], digest=hash_token(wallet.user.username))
+
+
+def spend(wallet: Wallet) -> Operation:
+    return Operation("spend", wallet.pk, CREDIT, [Charge(CREDIT, "chat")])
+
+
+def spend_with_a_key(wallet: Wallet) -> Operation:
+    return Operation("spend", wallet.pk, CREDIT, [Charge(CREDIT, "chat")], key=f"{wallet.pk}")
+
+
+def reserve(wallet: Wallet) -> Operation:
+    return Operation("reserve", wallet.pk, CREDIT, [Charge(CREDIT, "chat")], expires_at=UNTIL)
+
+
+def capture(wallet: Wallet) -> Operation:
+    reservation = wallet.reservations.get()
+    return Operation("capture", wallet.pk, CREDIT, [Charge(CREDIT, "chat")], reservation_id=reservation.pk)
+
+
+WAYS: dict[str, tuple[Callable[..., hot_path.Reply[Applied | hot_path.Busy]], Callable[[Wallet], Operation]]] = {
+    "spends": (hot_path.together, spend),
+    "spends by token": (hot_path.by_token, spend_by_token),
+    "spends with keys": (hot_path.one_by_one, spend_with_a_key),
+    "reservations": (hot_path.together, reserve),
+    "captures": (hot_path.together, capture),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("size", [1, 3])
+def test_batch_reads_few_rows(crowd: list[Wallet], way: str, size: int) -> None:
+    carry_out, operation = WAYS[way]
+    batch = [operation(wallet) for wallet in crowd[-size:]]
+    with few_rows_read():
+        outcomes = carry_out(batch, may_wait=False).read()
+    assert all(isinstance(outcome, Applied) for outcome in outcomes)
+
+
+def test_balance_by_token_reads_few_rows(crowd: list[Wallet]) -> None:
+    wallet = crowd[-1]
+    assert wallet.user is not None
+    with few_rows_read():
+        row = lean._read_token(hash_token(wallet.user.username), wants_balance=True)
+    assert row is not None
+    assert row[:2] == (str(wallet.user.pk), wallet.pk)
+
+
+def test_functions_that_take_arrays_keep_their_plans(db: None) -> None:
+    """See hot_path.sql."""
+    with connection.cursor() as cursor:
+        cursor.execute("""
+            SELECT proname, coalesce(proconfig, '{}') FROM pg_proc
+             WHERE proname LIKE 'ai_features_%' AND pg_get_function_arguments(oid) LIKE '%[]%'
+        """)
+        settings = dict(cursor.fetchall())
+    assert "ai_features_spend_each" in settings
+    wanted = ["plan_cache_mode=force_generic_plan", "enable_seqscan=off"]
+    assert [name for name, own in settings.items() if own != wanted] == []
