@@ -173,34 +173,60 @@ def _in_order(size: int, rows: Callable[[], list[Row]], make: Callable[..., Give
     return outcomes
 
 
+# Captures come first: others may be paid from what they let go of.
 _EACH = {
-    "spend": """
-SELECT * FROM ai_features_spend_each(
-  %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::{user_key}[], %s, %s)
-""",
-    "reserve": """
-SELECT * FROM ai_features_reserve_each(
-  %s::bigint[], %s::bigint[], %s::text[], %s::{user_key}[], %s::text[], %s::timestamptz[], %s::boolean[], %s, %s)
-""",
-    "capture": """
-SELECT * FROM ai_features_capture_each(
+    "capture": """ai_features_capture_each(
   %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::{user_key}[], %s::bigint[], %s::boolean[],
-  %s, %s)
-""",
+  %s, %s)""",
+    "reserve": """ai_features_reserve_each(
+  %s::bigint[], %s::bigint[], %s::text[], %s::{user_key}[], %s::text[], %s::timestamptz[], %s::boolean[], %s, %s)""",
+    "spend": """ai_features_spend_each(
+  %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::{user_key}[], %s, %s)""",
 }
 
 
 def together(operations: Sequence[Operation], *, may_wait: bool) -> Reply[Applied | Busy]:
-    """Those of one plain kind, in one statement; None where they are of several, or one was left alone."""
-    kind = operations[0].plain_kind
-    if kind is None or any(one.plain_kind != kind for one in operations):
-        return _left_alone(operations)
-    if kind == "spend" and len(operations) == 1:
-        return _spend_alone(operations[0])
-    if kind == "spend" and may_wait and len({one.wallet_id for one in operations}) == 1:
-        return _spend_from_one(operations)
-    columns = _arrays(one.elements() for one in operations)
-    return _reply(operations, ask(_with_user_key(_EACH[kind]), [*columns, timezone.now(), may_wait]), Applied)
+    """Plain ones in one statement, those of a kind together; None where one is not plain, or was left alone."""
+    places: dict[str, list[int]] = {}
+    for place, one in enumerate(operations):
+        if one.plain_kind is None:
+            return _left_alone(operations)
+        places.setdefault(one.plain_kind, []).append(place)
+    if places.keys() == {"spend"}:
+        if len(operations) == 1:
+            return _spend_alone(operations[0])
+        if may_wait and len({one.wallet_id for one in operations}) == 1:
+            return _spend_from_one(operations)
+    return _each_in_place(operations, places, may_wait=may_wait)
+
+
+def _each_in_place(
+    operations: Sequence[Operation], places: dict[str, list[int]], *, may_wait: bool
+) -> Reply[Applied | Busy]:
+    kinds = tuple(kind for kind in _EACH if kind in places)
+    parameters: list[Any] = []
+    for kind in kinds:
+        columns = _arrays(operations[place].elements() for place in places[kind])
+        parameters += [*columns, timezone.now(), may_wait]
+    answer = ask(_with_user_key(_each_of(kinds)), parameters)
+    outcomes = partial(_in_places, len(operations), [places[kind] for kind in kinds], answer.rows)
+    return Reply(outcomes, is_complete=answer.count == len(operations))
+
+
+@cache
+def _each_of(kinds: tuple[str, ...]) -> str:
+    """Rows that begin with the number of their kind, from 0, and of the call in it, from 1."""
+    return " UNION ALL ".join(
+        f"SELECT {number}, o.* FROM {_EACH[kind]} AS o"  # noqa: S608  the functions above
+        for number, kind in enumerate(kinds)
+    )
+
+
+def _in_places(size: int, places: list[list[int]], rows: Callable[[], list[Row]]) -> list[Applied | Busy | None]:
+    outcomes: list[Applied | Busy | None] = [None] * size
+    for kind, number, *row in rows():
+        outcomes[places[kind][number - 1]] = Applied(*row)
+    return outcomes
 
 
 def _left_alone(operations: Sequence[Operation]) -> Reply[Applied | Busy]:

@@ -33,7 +33,7 @@ MOMENT_SECONDS = 0.0005
 LARGE = 12
 """A crowd from which on half of it is a batch worth its commit."""
 LARGE_SOONER = 6
-"""The same over HTTP, where Python has more to do for each call, and for two lines that take turns."""
+"""The same over HTTP, where Python has more to do for each call."""
 IN_A_ROW = 16
 """Batches that one caller carries out, its own the first, before another takes over."""
 
@@ -52,18 +52,12 @@ def apply(operation: Operation) -> Applied | None:
         operation.elements()
     line = _own_lines.get(_whose(operation))
     if line is None or line.is_over:
-        outcome = _line_for(operation).apply(operation)
+        outcome = (_token_line if operation.digest else _common_line).apply(operation)
         if not isinstance(outcome, Busy):
             return outcome
         line = _own_line(operation)
     outcome = line.apply(operation)
     return None if isinstance(outcome, Busy) else outcome
-
-
-def _line_for(operation: Operation) -> Line[Operation, Applied | Busy]:
-    if operation.digest:
-        return _token_line
-    return _lines_of_a_kind.get(operation.plain_kind, _common_line)
 
 
 def settle(delivery: Delivery) -> Recorded:
@@ -145,9 +139,9 @@ class Line(Generic[Asked, Given]):
         return call.outcome()
 
     def _share(self) -> int:
-        """How many make a batch: all of a small crowd, since a batch costs more than a call in it; of a large one as
-        many as leave others on their way here, so that neither the database nor Python waits for the other."""
-        return self._crowd if self._crowd < self._large else -(-self._crowd // (self._at_once + 1))
+        """How many make a batch: all of a small crowd, since a batch costs more than a call in it; of a large one
+        half, so that neither the database nor Python waits for the other."""
+        return self._crowd if self._crowd < self._large else -(-self._crowd // 2)
 
     def _are_enough(self) -> bool:
         """With the leader, who goes along or has just been."""
@@ -356,10 +350,6 @@ def _tell(batch: list[_Call[Asked, Given]], reply: Reply[Given]) -> None:
 
 
 _common_line = Line(partial(_carry_out, may_wait=False), at_once=2)
-# A statement serves one kind, and a batch of both would pay for two.
-_lines_of_a_kind: dict[str | None, Line[Operation, Applied | Busy]] = {
-    kind: Line(partial(_carry_out, may_wait=False), at_once=1, large=LARGE_SOONER) for kind in ("reserve", "capture")
-}
 _token_line = Line(partial(_carry_out_by_token, may_wait=False), at_once=1, large=LARGE_SOONER)
 _own_lines: dict[int | str, Line[Operation, Applied | Busy]] = {}
 _deliveries = Line(_settle, at_once=1, large=LARGE_SOONER)

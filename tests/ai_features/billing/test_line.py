@@ -389,7 +389,7 @@ def ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     common: Line[Any, Any] = Line(lambda batch: outcome("among others", batch, BUSY), at_once=1)
     monkeypatch.setattr(queue, "_own_lines", {})
     monkeypatch.setattr(queue, "_may_share", lambda: True)
-    monkeypatch.setattr(queue, "_line_for", lambda _operation: common)
+    monkeypatch.setattr(queue, "_common_line", common)
     monkeypatch.setattr(queue, "_carry_out", lambda batch, **_: outcome("alone", batch, Applied([1], 0, 0, None)))
     return ways
 

@@ -210,14 +210,59 @@ def test_part_that_a_lease_has_charged_stays_charged(rich: Wallet, held: int) ->
     assert Reservation.objects.get(pk=held).captured == 4 * CREDIT
 
 
-def test_others_than_plain_ones_of_one_kind_are_left_to_the_loop(rich: Wallet, held: int) -> None:
+def test_others_than_plain_ones_are_left_to_the_loop(rich: Wallet, held: int) -> None:
     plain = capture(rich, held, 1)
     keyed = Operation("reserve", rich.pk, CREDIT, [Charge(CREDIT)], key="k", expires_at=UNTIL)
     staying = Operation("capture", rich.pk, CREDIT, [Charge(CREDIT)], reservation_id=held, closes=False)
     several = Operation("capture", rich.pk, CREDIT, [Charge(CREDIT // 2)] * 2, reservation_id=held)
     release = Operation("release", rich.pk, 0, reservation_id=held)
-    for others in ([plain, reserve(rich, 1)], [keyed], [staying], [several], [release]):
-        assert set(together(*others)) == {None}
+    for other in (keyed, staying, several, release):
+        assert together(plain, other) == [None, None]
+        assert together(other) == [None]
+
+
+def spend(wallet: Wallet, credits_: int) -> Operation:
+    return Operation("spend", wallet.pk, credits_ * CREDIT, [Charge(credits_ * CREDIT, "chat")])
+
+
+def test_spends_reservations_and_captures_share_a_statement(
+    rich: Wallet, other: Wallet, held: int, django_assert_num_queries: Callable[[int], Any]
+) -> None:
+    AIBillingService.reserve(rich, 1)
+    batch = [
+        spend(other, 2),
+        reserve(rich, 4),
+        spend(rich, 2),
+        capture(rich, held, 3),
+        reserve(other, 1),
+        spend(rich, 9),
+    ]
+    with django_assert_num_queries(1):
+        outcomes = together(*batch[:-1])
+    # A capture first, a reservation next: of 10, of which 5 and 1 were set aside.
+    assert told(outcomes) == [(18, 17), (7, 2), (5, 0), (7, 6), (20, 19)]
+    assert told(together(*batch[:3], spend(rich, 9))) == [(16, 15), None, None, None]
+    entries = LedgerEntry.objects.filter(wallet=rich, kind__in=["capture", "spend"]).order_by("id")
+    assert [(entry.kind, entry.balance_after // CREDIT) for entry in entries] == [("capture", 7), ("spend", 5)]
+    assert_laws(rich)
+    assert_laws(other)
+
+
+def test_what_a_statement_of_several_kinds_leaves_alone_is_done_call_by_call(
+    rich: Wallet, other: Wallet, held: int
+) -> None:
+    batch = [spend(rich, 1), reserve(rich, 6), capture(rich, held, 3), spend(other, 1), spend(rich, 9)]
+    assert told(carried_out(batch)) == [(6, 0), (7, 1), (7, 7), (19, 19), None]
+    assert_laws(rich)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_call_that_is_refused_harms_none_of_another_kind(rich: Wallet, other: Wallet, held: int) -> None:
+    asked = [reserve(rich, 1, feature="x" * 100), capture(rich, held, 3), spend(other, 1)]
+    calls = [queue._Call[Operation, Applied | Busy](one) for one in asked]
+    queue._carry_out(calls, may_wait=False)()
+    assert told([call.given for call in calls]) == [None, (7, 7), (19, 19)]
+    assert calls[0].error is not None
 
 
 @pytest.mark.django_db(transaction=True)
