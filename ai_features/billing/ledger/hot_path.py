@@ -6,7 +6,8 @@ what needs no thought: no debt, no caps, nothing due to expire, enough credits, 
 is for the exact path, which does it, replays it or refuses it. On SQLite a spend is the same two statements in one
 transaction, and everything else is left to the exact path.
 
-The laws hold as they do there, by the same lock order: wallets in id order, each before its reservations.
+The laws hold as they do there, by the same lock order: wallets in id order, each before its reservations. What shares a
+statement with others waits for none: it passes a wallet over that another transaction holds.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Operation:
         return self.op if self.key is None and len(self.charges) == 1 and self.closes else None
 
     def elements(self) -> tuple[Element, ...]:
-        """What it adds to each array of the statement of its plain kind. Written once, by its caller before it lines
+        """What it adds to each array of the function of its plain kind. Written once, by its caller before it lines
         up: whoever carries out a batch keeps all others waiting."""
         if self._elements is None:
             self._elements = _elements_of(self)
@@ -186,7 +187,8 @@ _EACH = {
 
 
 def together(operations: Sequence[Operation], *, may_wait: bool) -> Reply[Applied | Busy]:
-    """Plain ones in one statement, those of a kind together; None where one is not plain, or was left alone."""
+    """Plain ones in one statement, those of a kind together; None for one that was left alone, and for all where one is
+    not plain. Who may wait, waits for one wallet: all are of it then, or there is one kind, which locks in id order."""
     places: dict[str, list[int]] = {}
     for place, one in enumerate(operations):
         if one.plain_kind is None:
@@ -205,16 +207,17 @@ def _each_in_place(
 ) -> Reply[Applied | Busy]:
     kinds = tuple(kind for kind in _EACH if kind in places)
     parameters: list[Any] = []
+    now = timezone.now()
     for kind in kinds:
         columns = _arrays(operations[place].elements() for place in places[kind])
-        parameters += [*columns, timezone.now(), may_wait]
-    answer = ask(_with_user_key(_each_of(kinds)), parameters)
+        parameters += [*columns, now, may_wait]
+    answer = ask(_with_user_key(_statement_of(kinds)), parameters)
     outcomes = partial(_in_places, len(operations), [places[kind] for kind in kinds], answer.rows)
     return Reply(outcomes, is_complete=answer.count == len(operations))
 
 
 @cache
-def _each_of(kinds: tuple[str, ...]) -> str:
+def _statement_of(kinds: tuple[str, ...]) -> str:
     """Rows that begin with the number of their kind, from 0, and of the call in it, from 1."""
     return " UNION ALL ".join(
         f"SELECT {number}, o.* FROM {_EACH[kind]} AS o"  # noqa: S608  the functions above
@@ -224,8 +227,8 @@ def _each_of(kinds: tuple[str, ...]) -> str:
 
 def _in_places(size: int, places: list[list[int]], rows: Callable[[], list[Row]]) -> list[Applied | Busy | None]:
     outcomes: list[Applied | Busy | None] = [None] * size
-    for kind, number, *row in rows():
-        outcomes[places[kind][number - 1]] = Applied(*row)
+    for which, number, *row in rows():
+        outcomes[places[which][number - 1]] = Applied(*row)
     return outcomes
 
 

@@ -33,7 +33,7 @@ MOMENT_SECONDS = 0.0005
 LARGE = 12
 """A crowd from which on half of it is a batch worth its commit."""
 LARGE_SOONER = 6
-"""The same over HTTP, where Python has more to do for each call."""
+"""The same of what comes over HTTP alone, where Python has more to do for each call."""
 IN_A_ROW = 16
 """Batches that one caller carries out, its own the first, before another takes over."""
 
@@ -113,18 +113,9 @@ class Line(Generic[Asked, Given]):
 
     def apply(self, asked: Asked) -> Given | None:
         call: _Call[Asked, Given] = _Call(asked)
-        with self._guard:
-            self._inside += 1
-            self._crowd = max(self._crowd, self._inside)
-            lines_up = self._leaders >= self._at_once or self._gathering is not None
-            if lines_up:
-                self._waiting.append(call)
-                if self._gathering is not None and self._are_enough():
-                    self._gathering.joined.release()
-                    self._gathering = None
-            else:
-                self._make_leader(call)
         try:
+            with self._guard:
+                lines_up = not self._enter(call)
             # Though it may lead by now: each release is for one acquire.
             if lines_up:
                 call.woken.acquire()
@@ -138,6 +129,23 @@ class Line(Generic[Asked, Given]):
             raise
         return call.outcome()
 
+    # A signal may interrupt the main thread after any call of a function, but CPython looks for none between plain
+    # assignments: what belongs together is assigned together.
+
+    def _enter(self, call: _Call[Asked, Given]) -> bool:
+        """Says whether it leads; if not it lines up."""
+        self._crowd = max(self._crowd, self._inside + 1)
+        if self._leaders >= self._at_once or self._gathering is not None:
+            self._waiting, self._inside = [*self._waiting, call], self._inside + 1
+            leader = self._gathering
+            if leader is not None and self._are_enough():
+                self._gathering = None
+                leader.joined.release()
+            return False
+        call.leads, self._leaders, self._inside = True, self._leaders + 1, self._inside + 1
+        self._gather(call)
+        return True
+
     def _share(self) -> int:
         """How many make a batch: all of a small crowd, since a batch costs more than a call in it; of a large one
         half, so that neither the database nor Python waits for the other."""
@@ -147,19 +155,14 @@ class Line(Generic[Asked, Given]):
         """With the leader, who goes along or has just been."""
         return len(self._waiting) + 1 >= self._share()
 
-    def _make_leader(self, call: _Call[Asked, Given]) -> None:
-        self._leaders += 1
-        call.leads = True
-        self._gather(call)
-
     def _gather(self, leader: _Call[Asked, Given]) -> None:
         if not self._are_enough():
-            self._gathering, leader.joined = leader, _taken_lock()
+            leader.joined = _taken_lock()
+            self._gathering = leader
 
     def _lead(self, leader: _Call[Asked, Given]) -> None:
         """Carry out this call with those who wait, and then the next few batches: going on takes less time than
         waking another to do it."""
-        leader.leads = False
         batch, turns = [leader], IN_A_ROW
         try:
             batch = self._gathered(leader, batch)
@@ -167,18 +170,14 @@ class Line(Generic[Asked, Given]):
                 self._carry_out(batch, leader)
                 turns -= 1
                 with self._guard:
-                    self._inside -= len(batch)
-                    batch = []
+                    self._inside, leader.took_along = self._inside - leader.took_along, 0
                     if not turns or not self._waiting or self._gathering is not None:
                         break
                     self._gather(leader)
-                batch = self._gathered(leader, batch)
+                batch = self._gathered(leader, [])
         finally:
             with self._guard:
-                self._inside -= len(batch)
-                if self._gathering is leader:
-                    self._gathering = None
-                self._stop_leading()
+                self._stop_leading(leader)
 
     def _gathered(self, leader: _Call[Asked, Given], batch: list[_Call[Asked, Given]]) -> list[_Call[Asked, Given]]:
         """The batch with all who go along: those who were here just now share this commit, if they come back in a
@@ -190,9 +189,9 @@ class Line(Generic[Asked, Given]):
                 self._gathering = None
             most = min(self._share(), LONGEST)
             batch = batch + self._waiting[:most]
-            errand = _Errand(batch)
+            errand, size, rest = _Errand(batch), len(batch), self._waiting[most:]
             # From the line to the leader in one step: should it be interrupted from here on, it wakes them.
-            leader.errand, self._waiting = errand, self._waiting[most:]
+            leader.errand, leader.took_along, self._waiting = errand, size, rest
             self._crowd = max(self._inside, self._crowd - 1)
             return batch
 
@@ -215,23 +214,32 @@ class Line(Generic[Asked, Given]):
         else:
             messenger.wake_for_good()
 
-    def _stop_leading(self) -> None:
-        self._leaders -= 1
+    def _stop_leading(self, leader: _Call[Asked, Given]) -> None:
+        """Safe to repeat."""
+        if not leader.leads:
+            return
+        if self._gathering is leader:
+            self._gathering = None
+        leader.leads, self._leaders, self._inside = False, self._leaders - 1, self._inside - leader.took_along
+        self._make_one_leader()
+
+    def _make_one_leader(self) -> None:
         if self._waiting and self._gathering is None:
-            successor = self._waiting.pop(0)
-            self._make_leader(successor)
+            is_enough = len(self._waiting) >= self._share()
+            successor, *rest = self._waiting
+            successor.joined = _taken_lock()
+            self._waiting, successor.leads, self._leaders = rest, True, self._leaders + 1
+            self._gathering = None if is_enough else successor
             successor.woken.release()
 
     def _give_up(self, call: _Call[Asked, Given]) -> None:
         """The caller was interrupted, as by a signal; whoever waits must not wait for it."""
         with self._guard:
             if call in self._waiting:
-                self._waiting.remove(call)
-                self._inside -= 1
+                rest = [one for one in self._waiting if one is not call]
+                self._waiting, self._inside = rest, self._inside - 1
             elif call.leads:
-                self._inside -= 1
-                self._gathering = None if self._gathering is call else self._gathering
-                self._stop_leading()
+                self._stop_leading(call)
             else:
                 call.has_left = True
         if call.errand is not None:
@@ -242,7 +250,7 @@ class _Call(Generic[Asked, Given]):
     """One caller. `woken` is released when its outcome is known, or when it is its turn to lead; `joined`, of a leader
     who is about to set out, when enough have come. `errand` is what it does for others when it is woken."""
 
-    __slots__ = ("asked", "errand", "error", "given", "has_left", "is_told", "joined", "leads", "woken")
+    __slots__ = ("asked", "errand", "error", "given", "has_left", "is_told", "joined", "leads", "took_along", "woken")
 
     joined: threading.Lock
 
@@ -255,6 +263,8 @@ class _Call(Generic[Asked, Given]):
         self.errand: _Errand[Asked, Given] | None = None
         self.has_left = False
         self.leads = False
+        self.took_along = 1
+        """Of a leader: how many it answers for, of those inside; itself among them until it is served."""
         self.woken = _taken_lock()
 
     def wake_for_good(self) -> None:

@@ -5,7 +5,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
+from random import Random
 from typing import Any
 
 import pytest
@@ -60,6 +62,21 @@ def test_few_go_together_and_half_of_many(large: int, callers: int, sizes: list[
         database.may_go_on.set()
         assert [call.result(20) for call in calls] == list(range(callers))
     assert database.sizes == sizes
+    assert line.is_empty
+
+
+def test_half_of_many_set_out_while_another_batch_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "MOMENT_SECONDS", 20)
+    database = Database()
+    line: Line[int, int] = Line(database, at_once=2)
+    with ThreadPoolExecutor(LARGE) as pool:
+        calls = [pool.submit(line.apply, number) for number in range(LARGE)]
+        until(lambda: len(database.sizes) == 2)
+        assert database.sizes == [1, 1 + LARGE // 2]
+        until(lambda: len(line._waiting) == LARGE - 2 - LARGE // 2)
+        monkeypatch.setattr(queue, "MOMENT_SECONDS", 0)
+        database.may_go_on.set()
+        assert [call.result(20) for call in calls] == list(range(LARGE))
     assert line.is_empty
 
 
@@ -443,3 +460,49 @@ def test_leader_interrupted_while_others_are_awaited_leaves_the_line_open(monkey
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(line.apply, 2).result(20) == 2
     assert line.is_empty
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_signals_at_any_moment_leave_the_line_open(at_once: int) -> None:
+    def carry_out(batch: Sequence[Any]) -> Callable[[], None]:
+        time.sleep(0)
+        return partial(_tell, batch, Reply(lambda: [call.asked for call in batch]))
+
+    def interrupt(*_: object) -> None:
+        raise InterruptedByHand
+
+    def go_on(number: int) -> None:
+        while not enough.is_set():
+            # Who shares a commit with one that is interrupted may not be told what came of it.
+            with suppress(OperationalError):
+                assert line.apply(number) == number
+
+    line: Line[int, int] = Line(carry_out, at_once=at_once, large=3)
+    enough, interrupted = threading.Event(), 0
+    random = Random(7)  # noqa: S311  moments, no secrets
+    before = signal.signal(signal.SIGALRM, interrupt)
+    others = [threading.Thread(target=go_on, args=[number], daemon=True) for number in range(3)]
+    for other in others:
+        other.start()
+    end = time.monotonic() + 1
+    try:
+        while time.monotonic() < end:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, random.uniform(5e-6, 1e-3))
+                # Not until it comes: where a destructor is at work, Python drops it.
+                for _ in range(1000):
+                    with suppress(OperationalError):
+                        line.apply(9)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except InterruptedByHand:
+                interrupted += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    enough.set()
+    for other in others:
+        other.join(20)
+    assert not any(other.is_alive() for other in others)
+    assert interrupted > 100
+    assert (line._leaders, line._inside, line._waiting, line._gathering) == (0, 0, [], None)

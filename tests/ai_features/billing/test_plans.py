@@ -34,6 +34,8 @@ TABLES = {
 @pytest.fixture(params=["as they came", "once counted"])
 def crowd(request: pytest.FixtureRequest, db: None) -> list[Wallet]:
     """Buyers with a token and an open reservation each, before PostgreSQL has looked at their tables and after."""
+    if request.param == "as they came" and connection.pg_version < 180000:
+        pytest.skip("PostgreSQL can be made to forget what it counted from 18 on")
     users = User.objects.bulk_create(User(username=f"buyer {n}") for n in range(MANY))
     wallets = Wallet.objects.bulk_create(Wallet(user=user, balance=9 * CREDIT, held=CREDIT) for user in users)
     token = get_token_model()

@@ -256,6 +256,14 @@ def test_what_a_statement_of_several_kinds_leaves_alone_is_done_call_by_call(
     assert_laws(rich)
 
 
+def test_call_with_a_key_among_plain_ones_of_several_kinds(rich: Wallet, other: Wallet, held: int) -> None:
+    keyed = Operation("spend", other.pk, CREDIT, [Charge(CREDIT)], key="k")
+    batch = [spend(rich, 1), capture(rich, held, 3), keyed, reserve(other, 2)]
+    assert told(carried_out(batch)) == [(9, 4), (6, 6), (19, 19), (19, 17)]
+    assert_laws(rich)
+    assert_laws(other)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_call_that_is_refused_harms_none_of_another_kind(rich: Wallet, other: Wallet, held: int) -> None:
     asked = [reserve(rich, 1, feature="x" * 100), capture(rich, held, 3), spend(other, 1)]
@@ -311,7 +319,7 @@ def lock(wallet: Wallet) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("kind", ["reserve", "capture"])
+@pytest.mark.parametrize("kind", ["reserve", "capture", "both"])
 def test_wallet_that_another_transaction_holds_is_passed_over(
     rich: Wallet, other: Wallet, held: int, kind: str
 ) -> None:
@@ -319,17 +327,19 @@ def test_wallet_that_another_transaction_holds_is_passed_over(
     batch = {
         "reserve": [reserve(rich, 1), reserve(other, 1)],
         "capture": [capture(rich, held, 1), capture(other, theirs, 1)],
+        "both": [reserve(rich, 1), capture(other, theirs, 1)],
     }[kind]
     outcomes = while_locked(lambda: lock(rich), lambda: together(*batch), is_released=False)
     assert [one is not None for one in outcomes] == [False, True]
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("kind", ["reserve", "capture"])
+@pytest.mark.parametrize("kind", ["reserve", "capture", "both"])
 def test_wallet_that_another_transaction_holds_is_waited_for(rich: Wallet, held: int, kind: str) -> None:
-    operation = reserve(rich, 1) if kind == "reserve" else capture(rich, held, 1)
-    outcomes = while_locked(lambda: lock(rich), lambda: together(operation, may_wait=True), is_released=True)
-    assert outcomes != [None]
+    both = {"reserve": reserve(rich, 1), "capture": capture(rich, held, 1)}
+    batch = [both[kind]] if kind in both else [*both.values()]
+    outcomes = while_locked(lambda: lock(rich), lambda: together(*batch, may_wait=True), is_released=True)
+    assert None not in outcomes
 
 
 @pytest.mark.django_db(transaction=True)
