@@ -129,8 +129,8 @@ class Line(Generic[Asked, Given]):
             raise
         return call.outcome()
 
-    # A signal may interrupt the main thread after any call of a function, but CPython looks for none between plain
-    # assignments: what belongs together is assigned together.
+    # A signal may interrupt the main thread at any call of a function and any turn of a loop. Between plain assignments
+    # CPython looks for none: what belongs together is assigned together.
 
     def _enter(self, call: _Call[Asked, Given]) -> bool:
         """Says whether it leads; if not it lines up."""
@@ -224,7 +224,7 @@ class Line(Generic[Asked, Given]):
         self._make_one_leader()
 
     def _make_one_leader(self) -> None:
-        if self._waiting and self._gathering is None:
+        if self._waiting and self._gathering is None and self._leaders < self._at_once:
             is_enough = len(self._waiting) >= self._share()
             successor, *rest = self._waiting
             successor.joined = _taken_lock()
@@ -242,6 +242,8 @@ class Line(Generic[Asked, Given]):
                 self._stop_leading(call)
             else:
                 call.has_left = True
+                # It may have been interrupted after it led and before another did.
+                self._make_one_leader()
         if call.errand is not None:
             call.errand.do()
 

@@ -462,6 +462,31 @@ def test_leader_interrupted_while_others_are_awaited_leaves_the_line_open(monkey
     assert line.is_empty
 
 
+def test_leader_interrupted_as_it_hands_on_the_lead_leaves_nobody_waiting(
+    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others: list[Future[Any]] = []
+    taken_lock = queue._taken_lock
+
+    def interrupted() -> threading.Lock:
+        monkeypatch.setattr(queue, "_taken_lock", taken_lock)
+        raise InterruptedByHand
+
+    def carry_out(batch: Sequence[Any]) -> Callable[[], None]:
+        if batch[0].asked == 0:
+            others.extend(pool.submit(line.apply, number) for number in (1, 2))
+            until(lambda: len(line._waiting) == 2)
+            monkeypatch.setattr(queue, "_taken_lock", interrupted)
+        return partial(_tell, batch, Reply(lambda: [call.asked for call in batch]))
+
+    monkeypatch.setattr(queue, "IN_A_ROW", 1)
+    line: Line[int, int] = Line(carry_out, at_once=1)
+    with pytest.raises(InterruptedByHand):
+        line.apply(0)
+    assert [other.result(20) for other in others] == [1, 2]
+    assert line.is_empty
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("at_once", [1, 2])
 def test_signals_at_any_moment_leave_the_line_open(at_once: int) -> None:
