@@ -70,7 +70,9 @@ def test_half_of_many_set_out_while_another_batch_is_on_its_way(monkeypatch: pyt
     database = Database()
     line: Line[int, int] = Line(database, at_once=2)
     with ThreadPoolExecutor(LARGE) as pool:
-        calls = [pool.submit(line.apply, number) for number in range(LARGE)]
+        calls = [pool.submit(line.apply, 0)]
+        until(lambda: database.sizes == [1])
+        calls += [pool.submit(line.apply, number) for number in range(1, LARGE)]
         until(lambda: len(database.sizes) == 2)
         assert database.sizes == [1, 1 + LARGE // 2]
         until(lambda: len(line._waiting) == LARGE - 2 - LARGE // 2)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import replace
 
 import pytest
 from django.contrib.auth.models import User
@@ -12,14 +12,13 @@ from knox.models import get_token_model
 
 from ai_features import lean
 from ai_features.billing.ledger import hot_path
-from ai_features.billing.ledger.accounts import Charge
 from ai_features.billing.ledger.hot_path import Applied, Operation
 from ai_features.models import Reservation, Wallet
+from tests.ai_features.billing.test_reservations_together import CREDIT, UNTIL, capture, reserve
+from tests.ai_features.billing.test_spends_together import spend
 
 pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="the functions are PostgreSQL's")
 
-CREDIT = 1_000_000
-UNTIL = datetime(2100, 1, 1, tzinfo=UTC)
 MANY = 1000
 FEW = 20
 TABLES = {
@@ -71,32 +70,23 @@ def _rows_read() -> dict[str, int]:
 
 def spend_by_token(wallet: Wallet) -> Operation:
     assert wallet.user is not None
-    return Operation("spend", 0, CREDIT, [Charge(CREDIT, "chat")], digest=hash_token(wallet.user.username))
-
-
-def spend(wallet: Wallet) -> Operation:
-    return Operation("spend", wallet.pk, CREDIT, [Charge(CREDIT, "chat")])
+    return replace(spend(wallet, 1), digest=hash_token(wallet.user.username))
 
 
 def spend_with_a_key(wallet: Wallet) -> Operation:
-    return Operation("spend", wallet.pk, CREDIT, [Charge(CREDIT, "chat")], key=f"{wallet.pk}")
+    return replace(spend(wallet, 1), key="k")
 
 
-def reserve(wallet: Wallet) -> Operation:
-    return Operation("reserve", wallet.pk, CREDIT, [Charge(CREDIT, "chat")], expires_at=UNTIL)
-
-
-def capture(wallet: Wallet) -> Operation:
-    reservation = wallet.reservations.get()
-    return Operation("capture", wallet.pk, CREDIT, [Charge(CREDIT, "chat")], reservation_id=reservation.pk)
+def capture_of_its_own(wallet: Wallet) -> Operation:
+    return capture(wallet, wallet.reservations.get().pk, 1)
 
 
 WAYS: dict[str, tuple[Callable[..., hot_path.Reply[Applied | hot_path.Busy]], Callable[[Wallet], Operation]]] = {
-    "spends": (hot_path.together, spend),
+    "spends": (hot_path.together, lambda wallet: spend(wallet, 1)),
     "spends by token": (hot_path.by_token, spend_by_token),
     "spends with keys": (hot_path.one_by_one, spend_with_a_key),
-    "reservations": (hot_path.together, reserve),
-    "captures": (hot_path.together, capture),
+    "reservations": (hot_path.together, lambda wallet: reserve(wallet, 1)),
+    "captures": (hot_path.together, capture_of_its_own),
 }
 
 

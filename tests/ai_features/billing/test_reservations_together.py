@@ -15,7 +15,7 @@ from ai_features.billing.ledger.accounts import Charge
 from ai_features.billing.ledger.hot_path import Applied, Busy, Operation
 from ai_features.models import LedgerEntry, Reservation, Wallet
 from tests.ai_features.billing.test_hot_path import UNUSUAL
-from tests.ai_features.billing.test_spends_together import carried_out
+from tests.ai_features.billing.test_spends_together import carried_out, spend
 from tests.laws import assert_laws
 
 pytestmark = [
@@ -219,10 +219,6 @@ def test_others_than_plain_ones_are_left_to_the_loop(rich: Wallet, held: int) ->
     for other in (keyed, staying, several, release):
         assert together(plain, other) == [None, None]
         assert together(other) == [None]
-
-
-def spend(wallet: Wallet, credits_: int) -> Operation:
-    return Operation("spend", wallet.pk, credits_ * CREDIT, [Charge(credits_ * CREDIT, "chat")])
 
 
 def test_spends_reservations_and_captures_share_a_statement(

@@ -26,7 +26,7 @@ def other(db: None) -> Wallet:
     return AIBillingService.wallet("other")
 
 
-def _spend(wallet: Wallet, credits_: int, feature: str = "chat", **about: Any) -> Operation:
+def spend(wallet: Wallet, credits_: int, feature: str = "chat", **about: Any) -> Operation:
     amount = credits_ * CREDIT
     return Operation("spend", wallet.pk, amount, [Charge(amount, feature, **about)])
 
@@ -48,7 +48,7 @@ def _balances(outcomes: list[object]) -> list[int | None]:
 def test_entries_are_numbered_in_the_order_of_their_balances(wallet: Wallet, other: Wallet) -> None:
     AIBillingService.grant(wallet, 10, reason="trial")
     AIBillingService.grant(other, 20, reason="trial")
-    outcomes = carried_out([_spend(wallet, 1), _spend(other, 2), _spend(wallet, 3), _spend(other, 4)])
+    outcomes = carried_out([spend(wallet, 1), spend(other, 2), spend(wallet, 3), spend(other, 4)])
     assert _balances(outcomes) == [9, 18, 6, 14]
     entries = LedgerEntry.objects.filter(wallet=wallet, kind="spend").order_by("id")
     assert [entry.balance_after // CREDIT for entry in entries] == [9, 6]
@@ -57,7 +57,7 @@ def test_entries_are_numbered_in_the_order_of_their_balances(wallet: Wallet, oth
 def test_calls_of_one_wallet_are_each_told_their_own_balance(wallet: Wallet) -> None:
     AIBillingService.grant(wallet, 10, reason="trial")
     AIBillingService.reserve(wallet, 2)
-    outcomes = [one for one in carried_out([_spend(wallet, cost) for cost in (1, 3, 2)]) if isinstance(one, Applied)]
+    outcomes = [one for one in carried_out([spend(wallet, cost) for cost in (1, 3, 2)]) if isinstance(one, Applied)]
     assert [(one.balance // CREDIT, one.available // CREDIT) for one in outcomes] == [(9, 7), (6, 4), (4, 2)]
     entries = LedgerEntry.objects.filter(kind="spend").order_by("id").values_list("id", "balance_after")
     assert list(entries) == [(one.ids[0], one.balance) for one in outcomes]
@@ -66,7 +66,7 @@ def test_calls_of_one_wallet_are_each_told_their_own_balance(wallet: Wallet) -> 
 def test_calls_of_one_wallet_keep_who_and_at_what_price_and_are_owed_by_its_lots(wallet: Wallet, buyer: User) -> None:
     AIBillingService.grant(wallet, 10, reason="trial")
     price: dict[str, object] = {"per_call": 1}
-    carried_out([_spend(wallet, 1), _spend(wallet, 2, pricing=price, member_id=buyer.pk)])
+    carried_out([spend(wallet, 1), spend(wallet, 2, pricing=price, member_id=buyer.pk)])
     entries = LedgerEntry.objects.filter(kind="spend").order_by("id").values_list("pricing", "member_id")
     assert list(entries) == [(None, None), (price, buyer.pk)]
     assert_laws(wallet)
@@ -74,27 +74,27 @@ def test_calls_of_one_wallet_keep_who_and_at_what_price_and_are_owed_by_its_lots
 
 def test_one_wallet_that_cannot_pay_for_all_pays_what_it_can(wallet: Wallet) -> None:
     AIBillingService.grant(wallet, 3, reason="trial")
-    assert _balances(carried_out([_spend(wallet, cost) for cost in (2, 2, 1)])) == [1, None, 0]
+    assert _balances(carried_out([spend(wallet, cost) for cost in (2, 2, 1)])) == [1, None, 0]
 
 
 def test_wallet_that_cannot_pay_for_all_refuses_no_other_and_pays_what_it_can(wallet: Wallet, other: Wallet) -> None:
     AIBillingService.grant(wallet, 10, reason="trial")
     AIBillingService.grant(other, 3, reason="trial")
-    outcomes = carried_out([_spend(other, 2), _spend(wallet, 1), _spend(other, 2), _spend(other, 1)])
+    outcomes = carried_out([spend(other, 2), spend(wallet, 1), spend(other, 2), spend(other, 1)])
     assert _balances(outcomes) == [1, 9, None, 0]
 
 
 def test_costs_whose_sum_is_past_any_number_are_refused(wallet: Wallet) -> None:
     AIBillingService.grant(wallet, 10, reason="trial")
     most = 9_000_000_000_000
-    assert _balances(carried_out([_spend(wallet, most), _spend(wallet, 1), _spend(wallet, most)])) == [None, 9, None]
+    assert _balances(carried_out([spend(wallet, most), spend(wallet, 1), spend(wallet, most)])) == [None, 9, None]
 
 
 def test_text_of_any_kind_is_kept_as_it_is(wallet: Wallet) -> None:
     AIBillingService.grant(wallet, 10, reason="trial")
     features = ['say "hi"', "back\\slash", "NULL", "{a,b}", ", ", ""]
     notes = [{"said": feature, "deep": {"n": [1, None, "\n"]}} for feature in features]
-    carried_out([_spend(wallet, 1, feature, metadata=note) for feature, note in zip(features, notes, strict=True)])
+    carried_out([spend(wallet, 1, feature, metadata=note) for feature, note in zip(features, notes, strict=True)])
     entries = LedgerEntry.objects.filter(wallet=wallet, kind="spend").order_by("id")
     assert [(entry.feature, entry.metadata) for entry in entries] == list(zip(features, notes, strict=True))
 
@@ -105,8 +105,8 @@ def test_what_is_committed_is_not_done_again_for_another_that_the_database_refus
 ) -> None:
     AIBillingService.grant(wallet, 10, reason="trial")
     AIBillingService.grant(other, 3, reason="trial")
-    unfit = _spend(other, 2, "x" * 1000)
-    calls = carry_out([_spend(wallet, 1), unfit, _spend(other, 2)])
+    unfit = spend(other, 2, "x" * 1000)
+    calls = carry_out([spend(wallet, 1), unfit, spend(other, 2)])
     assert _balances([call.given for call in calls]) == [9, None, 1]
     assert [call.error is not None for call in calls] == [False, True, False]
     assert AIBillingService.balance(wallet).balance == 9
