@@ -40,12 +40,30 @@ def rows(server: Postgres, wallets: Sequence[Wallet]) -> list[Row]:
         _row(server, "hot wallet, one lease", _one_lease(one[0]), goal=10.0),
         _row(server, "many: spend_many, per spend", threads(spend_many(wallets)), goal=10.0),
         _row(server, "reserve + capture", threads(reserve_and_capture(wallets)), goal=0.5),
+        *_mixed(server, spend(wallets), reserve_and_capture(wallets), spend(wallets, with_key=True)),
         _row(server, "settle a webhook", settle(wallets), goal=0.4),
     ]
 
 
 def _row(server: Postgres, name: str, measure: Measure, goal: float | None = None) -> Row:
     return Row(name, measure, [Yardstick("pgbench", server.pgbench, goal)])
+
+
+def _mixed(server: Postgres, spends: MakeClient, pairs: MakeClient, keyed: MakeClient) -> list[Row]:
+    """Each step one of them by chance; reserve + capture is one step."""
+    return [
+        _row(server, "mixed: spend, reserve + capture", threads(either(spends, pairs))),
+        _row(server, "mixed: the same, one in ten with a key", threads(either(*[spends, pairs] * 9, keyed, keyed))),
+        _row(server, "mixed: spend, half with a key", threads(either(spends, keyed))),
+    ]
+
+
+def either(*makes: MakeClient) -> MakeClient:
+    def make(random: Random) -> Client:
+        clients = [one(random) for one in makes]
+        return Client(lambda: random.choice(clients).step())
+
+    return make
 
 
 def _where_cores_can_be_chosen(*rows: Row) -> tuple[Row, ...]:
