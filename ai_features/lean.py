@@ -231,6 +231,7 @@ def install(*, using: str = "default", **_: Any) -> None:
         with database.cursor() as cursor:
             cursor.execute(_ASKER.format(select=_select(digest="digest", now="now")))
             cursor.execute(_SPENDING.format(select=_select(digest="d.digest", now="now"), user_key=user_key_type()))
+            cursor.execute(_SPENDING_OF_ONE.format(user_key=user_key_type()))
 
 
 _ASKER = """
@@ -262,6 +263,24 @@ BEGIN
     LEFT JOIN ai_features_spend_each(
       wallets, costs, features, pricings, notes, members, now, may_wait) AS s ON s.n = o.n
    WHERE o.wallet IS NOT NULL;
+END $$
+"""
+
+# See spend_from_one.sql.
+_SPENDING_OF_ONE = """
+DROP PROCEDURE IF EXISTS ai_features_spend_by_token_and_let_go;
+CREATE PROCEDURE ai_features_spend_by_token_and_let_go(
+  digest text, total bigint, costs bigint[], features text[], pricings text[], notes text[], now timestamptz,
+  INOUT ids bigint[], INOUT balance bigint, INOUT available bigint, INOUT low_balance bigint, INOUT wallet bigint)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+  member {user_key};
+BEGIN
+  SELECT a.user_id::{user_key}, a.wallet_id INTO member, wallet FROM ai_features_asker(digest, now) AS a;
+  CALL ai_features_spend_and_let_go(
+    wallet, total, costs, features, pricings, notes, array_fill(member, ARRAY[cardinality(costs)]), now,
+    ids, balance, available, low_balance);
 END $$
 """
 

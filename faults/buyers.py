@@ -18,6 +18,7 @@ from faults.system import KEY, System
 ASKS_AT_MOST = 6
 ANSWER_WITHIN_SECONDS = 30
 THINKS_SECONDS = 1.5
+CROWD = 6
 MONEY_BACK_RATE, DISPUTE_RATE = 0.2, 0.05
 GOOD_CARD = {"channel": "card", "card": {"number": "4084 0840 8408 4081"}}
 BAD_CARD = {"channel": "card", "card": {"number": "4084 0800 0000 5408"}}
@@ -81,7 +82,9 @@ class Buyer:
                 await self._come_back(bought)
                 await self._want_it_back(bought)
             for use in self.dice.choices(
-                (self._spend, self._reserve, self._look), (4, 2, 1), k=self.dice.randrange(1, 6)
+                (self._spend, self._spend_in_a_crowd, self._reserve, self._look),
+                (4, 1, 2, 1),
+                k=self.dice.randrange(1, 6),
             ):
                 await self._think()
                 await use()
@@ -160,6 +163,18 @@ class Buyer:
         micro = self.dice.randrange(1, 8 * MICRO)
         answer = await self._ask("POST", "/ai/api/credits/spend/", {"credits": _credits(micro)}, key=self._key())
         self._note_spent(micro, answer)
+
+    async def _spend_in_a_crowd(self) -> None:
+        """Without keys, so that each is asked for once, and PostgreSQL answers those that wait together."""
+        await asyncio.gather(*[self._spend_once() for _ in range(CROWD)])
+
+    async def _spend_once(self) -> None:
+        micro = self.dice.randrange(1, MICRO)
+        asked, headers = {"credits": _credits(micro)}, {"Authorization": f"Token {self.token}"}
+        answer = await self._send(self.site.post, "/ai/api/credits/spend/", json=asked, headers=headers)
+        self._refused = answer is not None and 400 <= answer.status_code < 500
+        is_done = answer is not None and answer.status_code < 400
+        self._note_spent(micro, answer.json() if answer is not None and is_done else None)
 
     async def _reserve(self) -> None:
         asked = {"credits": _credits(self.dice.randrange(1, 8 * MICRO)), "ttl_seconds": self.dice.choice((5, 600))}

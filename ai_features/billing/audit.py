@@ -45,7 +45,9 @@ FUNCTIONS = (
     "ai_features_reserve_each",
     "ai_features_settle",
     "ai_features_spend",
+    "ai_features_spend_and_let_go",
     "ai_features_spend_by_token",
+    "ai_features_spend_by_token_and_let_go",
     "ai_features_spend_each",
     "ai_features_spend_from_one",
 )

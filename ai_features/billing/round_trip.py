@@ -33,6 +33,8 @@ class Answer:
 
     count: int
     rows: Callable[[], list[Row]]
+    begins_with_null: bool
+    """So a procedure, which always answers with one row, says that it has nothing to say."""
 
 
 def fetch_all(sql: str, parameters: Sequence[Any]) -> list[Row]:
@@ -51,7 +53,7 @@ def ask(sql: str, parameters: Sequence[Any]) -> Answer:
     with database.cursor() as cursor:
         cursor.execute(sql, parameters)
         rows: list[Row] = cursor.fetchall()
-        return Answer(len(rows), lambda: rows)
+        return Answer(len(rows), lambda: rows, bool(rows) and rows[0][0] is None)
 
 
 def _goes_straight(database: BaseDatabaseWrapper) -> bool:
@@ -76,7 +78,8 @@ def _straight(connection: Any, sql: str, parameters: Sequence[Any]) -> Answer:
         if _state(result) is None or connection.pgconn.status != pq.ConnStatus.OK:
             raise errors.OperationalError(result.error_message.decode(errors="replace"))
         raise errors.error_from_result(result)
-    return Answer(result.ntuples, partial(_rows, connection, result))
+    begins_with_null = bool(result.ntuples) and result.get_value(0, 0) is None
+    return Answer(result.ntuples, partial(_rows, connection, result), begins_with_null)
 
 
 def _rows(connection: Any, result: Any) -> list[Row]:

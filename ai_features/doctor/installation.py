@@ -78,9 +78,10 @@ def _database() -> Line:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT current_setting('server_version'), current_setting('server_version_num')::int,"
-            " current_setting('default_transaction_isolation'), current_setting('fsync')"
+            " current_setting('default_transaction_isolation'), current_setting('fsync'),"
+            " bool_and(has_function_privilege(oid, 'EXECUTE')) FROM pg_proc WHERE proname = 'pg_logical_emit_message'"
         )
-        version, number, isolation, fsync = cursor.fetchone()
+        version, number, isolation, fsync, may_flush = cursor.fetchone()
     if number < POSTGRESQL_MIN:
         return fail("database", f"PostgreSQL {version}", "Upgrade to 14 or later.")
     if isolation != "read committed":
@@ -90,6 +91,12 @@ def _database() -> Line:
     if fsync != "on":
         return fail(
             "database", f"PostgreSQL {version} with fsync {fsync}", "Turn fsync on: a power cut would lose payments."
+        )
+    if not may_flush:
+        return fail(
+            "database",
+            f"PostgreSQL {version}, whose role may not execute pg_logical_emit_message",
+            "Grant it, as PostgreSQL does by itself: spends of a busy wallet flush with it.",
         )
     return ok("database", f"PostgreSQL {version}")
 

@@ -194,11 +194,8 @@ def together(operations: Sequence[Operation], *, may_wait: bool) -> Reply[Applie
         if one.plain_kind is None:
             return _left_alone(operations)
         places.setdefault(one.plain_kind, []).append(place)
-    if places.keys() == {"spend"}:
-        if len(operations) == 1:
-            return _spend_alone(operations[0])
-        if may_wait and len({one.wallet_id for one in operations}) == 1:
-            return _spend_from_one(operations)
+    if places.keys() == {"spend"} and len(operations) == 1:
+        return _spend_alone(operations[0])
     return _each_in_place(operations, places, may_wait=may_wait)
 
 
@@ -294,14 +291,32 @@ def _only(answer: Answer) -> Applied | None:
     return Applied(*answer.rows()[0]) if answer.count else None
 
 
-def _spend_from_one(operations: Sequence[Operation]) -> Reply[Applied | Busy]:
-    """All of one wallet, or none: the same as one call with as many entries, at the least cost."""
+_FROM_ONE = """
+CALL ai_features_spend_and_let_go(
+  %s::bigint, %s::bigint, %s::bigint[], %s::text[], %s::text[], %s::text[], %s::{user_key}[], %s::timestamptz,
+  NULL, NULL, NULL, NULL)
+"""
+_FROM_ASKER = """
+CALL ai_features_spend_by_token_and_let_go(
+  %s::text, %s::bigint, %s::bigint[], %s::text[], %s::text[], %s::text[], %s::timestamptz,
+  NULL, NULL, NULL, NULL, NULL)
+"""
+
+
+def from_one(operations: Sequence[Operation]) -> Reply[Applied | Busy]:
+    """All of one wallet, or by one token, for which they wait. Spends are the same as one call with as many entries, at
+    the least cost, and let go of the wallet before the disk has them; all are done then, or None. Not inside a
+    transaction."""
+    if any(one.plain_kind != "spend" for one in operations):
+        return together(operations, may_wait=True)
     total = sum(one.credits for one in operations)
     if total > MAX_MICRO:
         return _left_alone(operations)
-    _, *columns = _arrays(one.elements() for one in operations)
-    answer = _ask_to_spend_many(operations[0].wallet_id, total, columns)
-    if not answer.count:
+    (whose,) = {one.digest or one.wallet_id for one in operations}
+    columns = _arrays(one.elements() for one in operations)
+    sql = _FROM_ASKER if isinstance(whose, str) else _FROM_ONE
+    answer = ask(_with_user_key(sql), [whose, total, *columns[1:], timezone.now()])
+    if answer.begins_with_null:
         return _left_alone(operations)
     return Reply(partial(_each_of_one, operations, total, answer), is_complete=True)
 
@@ -314,18 +329,20 @@ def _each_of_one(operations: Sequence[Operation], total: int, answer: Answer) ->
     for entry_id, one in zip(paid.ids, operations, strict=True):
         to_come -= one.credits
         left = paid.balance + to_come, paid.available + to_come
-        outcomes.append(Applied([entry_id], *left, paid.low_balance))
+        outcomes.append(Applied([entry_id], *left, paid.low_balance, paid.wallet_id))
     return outcomes
 
 
-_SPEND_FROM_ONE = """
+_SPEND_MANY = """
 SELECT * FROM ai_features_spend_from_one(
   %s::bigint, %s::bigint, %s::bigint[], %s::text[], %s::text[], %s::text[], %s::{user_key}[], %s)
 """
 
 
-def _ask_to_spend_many(wallet_id: int, total: int, columns: Sequence[str]) -> Answer:
-    return ask(_with_user_key(_SPEND_FROM_ONE), [wallet_id, total, *columns, timezone.now()])
+def _spend_many(operation: Operation) -> Applied | None:
+    columns = _arrays(map(_elements_of_entry, operation.charges))
+    now = timezone.now()
+    return _only(ask(_with_user_key(_SPEND_MANY), [operation.wallet_id, operation.credits, *columns, now]))
 
 
 _CHARGE = """
@@ -372,10 +389,7 @@ def apply_one(operation: Operation) -> Applied | None:
         (outcome,) = by_token([operation], may_wait=True).read()
         return outcome if isinstance(outcome, Applied) else None
     if len(operation.charges) > 1 or not operation.closes:
-        if operation.op == "spend" and operation.key is None:
-            columns = _arrays(map(_elements_of_entry, operation.charges))
-            return _only(_ask_to_spend_many(operation.wallet_id, operation.credits, columns))
-        return _charge_many(operation)
+        return _spend_many(operation) if operation.op == "spend" and operation.key is None else _charge_many(operation)
     for way in (together, one_by_one):
         (outcome,) = way([operation], may_wait=True).read()
         # Only a wallet that does not exist is busy where one may wait.

@@ -8,7 +8,8 @@ Whoever carries out a batch keeps all others waiting, so it does nothing else: e
 database by its caller, and one of those who are served reads the answer and wakes the rest, while the next batch is on
 its way.
 
-The common line never waits for a wallet that another transaction holds; calls on that wallet get a line of their own.
+The common line never waits for a wallet that another transaction holds; calls on that wallet get a line of their own,
+whose spends let go of it early (`hot_path.from_one`).
 """
 
 from __future__ import annotations
@@ -316,7 +317,8 @@ def _nothing() -> None:
 
 def _carry_out(batch: list[_Call[Operation, Applied | Busy]], *, may_wait: bool) -> Read:
     """Each way is a commit of its own: what the first has done stays done, whatever becomes of the second."""
-    reply = _send(partial(hot_path.together, may_wait=may_wait), batch)
+    way = hot_path.from_one if may_wait else partial(hot_path.together, may_wait=False)
+    reply = _send(way, batch)
     if reply.is_complete:
         return partial(_tell, batch, reply)
     _tell(batch, reply)
@@ -325,7 +327,8 @@ def _carry_out(batch: list[_Call[Operation, Applied | Busy]], *, may_wait: bool)
 
 
 def _carry_out_by_token(batch: list[_Call[Operation, Applied | Busy]], *, may_wait: bool) -> Read:
-    return partial(_tell, batch, _send(partial(hot_path.by_token, may_wait=may_wait), batch))
+    way = hot_path.from_one if may_wait else partial(hot_path.by_token, may_wait=False)
+    return partial(_tell, batch, _send(way, batch))
 
 
 def _settle(batch: list[_Call[Delivery, Recorded]]) -> Read:

@@ -89,6 +89,30 @@ def test_each_of_a_batch_is_answered_on_its_own(token: str, other_buyer: User) -
 
 @on_postgresql
 @pytest.mark.django_db(transaction=True)
+def test_calls_by_one_token_are_each_told_their_own_balance(token: str, buyer: User) -> None:
+    outcomes = hot_path.from_one([spend(token, cost) for cost in (1, 3, 2)]).read()
+    wallet = Wallet.objects.get(user=buyer)
+    assert [(one.balance // 1_000_000, one.wallet_id) for one in outcomes] == [
+        (9, wallet.pk),
+        (6, wallet.pk),
+        (4, wallet.pk),
+    ]
+    entries = LedgerEntry.objects.filter(kind="spend").order_by("id").values_list("id", "balance_after", "member_id")
+    assert list(entries) == [(one.ids[0], one.balance, buyer.pk) for one in outcomes]
+    assert_laws(wallet)
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("whose", "cost"), [("nobody's", 1), ("the buyer's", 6)])
+def test_calls_by_one_token_that_are_not_in_order_are_left_alone(token: str, whose: str, cost: int) -> None:
+    batch = [spend("a" * 64 if whose == "nobody's" else token, cost)] * 2
+    assert hot_path.from_one(batch).read() == [None, None]
+    assert not LedgerEntry.objects.filter(kind="spend").exists()
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
 def test_spend_waits_for_its_own_wallet_and_not_for_others(token: str, other_buyer: User) -> None:
     free: str = AuthToken.objects.create(other_buyer)[1]
     AIBillingService.grant(other_buyer, 1, reason="trial")

@@ -259,7 +259,7 @@ def line_up_behind(pool: ThreadPoolExecutor, line: Line[Any, Any], gates: Gates)
 
 
 def test_neither_is_one_whose_second_way_is_interrupted(pool: ThreadPoolExecutor, gates: Gates, monkeypatch) -> None:
-    def together(asked: Sequence[Any], *, may_wait: bool) -> Reply[Any]:
+    def from_one(asked: Sequence[Any]) -> Reply[Any]:
         if asked == [0]:
             gates.asked[0].set()
             assert gates.may_answer[0].wait(20)
@@ -269,7 +269,7 @@ def test_neither_is_one_whose_second_way_is_interrupted(pool: ThreadPoolExecutor
         assert asked == [2, 3]
         raise InterruptedByHand
 
-    monkeypatch.setattr(queue.hot_path, "together", together)
+    monkeypatch.setattr(queue.hot_path, "from_one", from_one)
     monkeypatch.setattr(queue.hot_path, "one_by_one", one_by_one)
     line: Line[Any, Any] = Line(partial(queue._carry_out, may_wait=True), at_once=1)
     first, *others = line_up_behind(pool, line, gates)

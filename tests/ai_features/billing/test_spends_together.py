@@ -31,14 +31,22 @@ def spend(wallet: Wallet, credits_: int, feature: str = "chat", **about: Any) ->
     return Operation("spend", wallet.pk, amount, [Charge(amount, feature, **about)])
 
 
-def carry_out(operations: list[Operation]) -> list[queue._Call[Operation, Applied | queue.Busy]]:
+def carry_out(
+    operations: list[Operation], *, may_wait: bool = False
+) -> list[queue._Call[Operation, Applied | queue.Busy]]:
     calls: list[queue._Call[Operation, Applied | queue.Busy]] = [queue._Call(operation) for operation in operations]
-    queue._carry_out(calls, may_wait=True)()
+    queue._carry_out(calls, may_wait=may_wait)()
     return calls
 
 
-def carried_out(operations: list[Operation]) -> list[object]:
-    return [call.given for call in carry_out(operations)]
+def carried_out(operations: list[Operation], *, may_wait: bool = False) -> list[object]:
+    return [call.given for call in carry_out(operations, may_wait=may_wait)]
+
+
+def in_each_line(test: Any) -> Any:
+    """The common one, and that of a wallet of its own, which waits and lets go of it early."""
+    of_its_own = pytest.param(True, marks=pytest.mark.django_db(transaction=True))
+    return pytest.mark.parametrize("may_wait", [False, of_its_own])(test)
 
 
 def _balances(outcomes: list[object]) -> list[int | None]:
@@ -54,27 +62,36 @@ def test_entries_are_numbered_in_the_order_of_their_balances(wallet: Wallet, oth
     assert [entry.balance_after // CREDIT for entry in entries] == [9, 6]
 
 
-def test_calls_of_one_wallet_are_each_told_their_own_balance(wallet: Wallet) -> None:
+@in_each_line
+def test_calls_of_one_wallet_are_each_told_their_own_balance(wallet: Wallet, may_wait: bool) -> None:
     AIBillingService.grant(wallet, 10, reason="trial")
     AIBillingService.reserve(wallet, 2)
-    outcomes = [one for one in carried_out([spend(wallet, cost) for cost in (1, 3, 2)]) if isinstance(one, Applied)]
+    outcomes = [
+        one
+        for one in carried_out([spend(wallet, cost) for cost in (1, 3, 2)], may_wait=may_wait)
+        if isinstance(one, Applied)
+    ]
     assert [(one.balance // CREDIT, one.available // CREDIT) for one in outcomes] == [(9, 7), (6, 4), (4, 2)]
     entries = LedgerEntry.objects.filter(kind="spend").order_by("id").values_list("id", "balance_after")
     assert list(entries) == [(one.ids[0], one.balance) for one in outcomes]
 
 
-def test_calls_of_one_wallet_keep_who_and_at_what_price_and_are_owed_by_its_lots(wallet: Wallet, buyer: User) -> None:
+@in_each_line
+def test_calls_of_one_wallet_keep_who_and_at_what_price_and_are_owed_by_its_lots(
+    wallet: Wallet, buyer: User, may_wait: bool
+) -> None:
     AIBillingService.grant(wallet, 10, reason="trial")
     price: dict[str, object] = {"per_call": 1}
-    carried_out([spend(wallet, 1), spend(wallet, 2, pricing=price, member_id=buyer.pk)])
+    carried_out([spend(wallet, 1), spend(wallet, 2, pricing=price, member_id=buyer.pk)], may_wait=may_wait)
     entries = LedgerEntry.objects.filter(kind="spend").order_by("id").values_list("pricing", "member_id")
     assert list(entries) == [(None, None), (price, buyer.pk)]
     assert_laws(wallet)
 
 
-def test_one_wallet_that_cannot_pay_for_all_pays_what_it_can(wallet: Wallet) -> None:
+@in_each_line
+def test_one_wallet_that_cannot_pay_for_all_pays_what_it_can(wallet: Wallet, may_wait: bool) -> None:
     AIBillingService.grant(wallet, 3, reason="trial")
-    assert _balances(carried_out([spend(wallet, cost) for cost in (2, 2, 1)])) == [1, None, 0]
+    assert _balances(carried_out([spend(wallet, cost) for cost in (2, 2, 1)], may_wait=may_wait)) == [1, None, 0]
 
 
 def test_wallet_that_cannot_pay_for_all_refuses_no_other_and_pays_what_it_can(wallet: Wallet, other: Wallet) -> None:
@@ -84,17 +101,26 @@ def test_wallet_that_cannot_pay_for_all_refuses_no_other_and_pays_what_it_can(wa
     assert _balances(outcomes) == [1, 9, None, 0]
 
 
-def test_costs_whose_sum_is_past_any_number_are_refused(wallet: Wallet) -> None:
+@in_each_line
+def test_costs_whose_sum_is_past_any_number_are_refused(wallet: Wallet, may_wait: bool) -> None:
     AIBillingService.grant(wallet, 10, reason="trial")
     most = 9_000_000_000_000
-    assert _balances(carried_out([spend(wallet, most), spend(wallet, 1), spend(wallet, most)])) == [None, 9, None]
+    assert _balances(carried_out([spend(wallet, most), spend(wallet, 1), spend(wallet, most)], may_wait=may_wait)) == [
+        None,
+        9,
+        None,
+    ]
 
 
-def test_text_of_any_kind_is_kept_as_it_is(wallet: Wallet) -> None:
+@in_each_line
+def test_text_of_any_kind_is_kept_as_it_is(wallet: Wallet, may_wait: bool) -> None:
     AIBillingService.grant(wallet, 10, reason="trial")
     features = ['say "hi"', "back\\slash", "NULL", "{a,b}", ", ", ""]
     notes = [{"said": feature, "deep": {"n": [1, None, "\n"]}} for feature in features]
-    carried_out([spend(wallet, 1, feature, metadata=note) for feature, note in zip(features, notes, strict=True)])
+    carried_out(
+        [spend(wallet, 1, feature, metadata=note) for feature, note in zip(features, notes, strict=True)],
+        may_wait=may_wait,
+    )
     entries = LedgerEntry.objects.filter(wallet=wallet, kind="spend").order_by("id")
     assert [(entry.feature, entry.metadata) for entry in entries] == list(zip(features, notes, strict=True))
 
