@@ -33,7 +33,7 @@ RETRY_AFTER_SECONDS = 5
 DATABASE_DOWN = (OperationalError, InterfaceError)
 DATABASE_UNAVAILABLE = {
     "error": "database_unavailable",
-    "message": "The database is busy. Nothing was lost; try again shortly.",
+    "message": "The database is busy or away. Try again shortly; what has an Idempotency-Key is then done once.",
 }
 
 AnyResponse = TypeVar("AnyResponse", Response, HttpResponse)

@@ -266,10 +266,10 @@ BEGIN
 END $$
 """
 
-# See spend_from_one.sql.
+# See spend_from_one.sql. Never dropped: PostgreSQL before 14.10, 15.5 and 16.1 would not find it again for statements
+# that are prepared.
 _SPENDING_OF_ONE = """
-DROP PROCEDURE IF EXISTS ai_features_spend_by_token_and_let_go;
-CREATE PROCEDURE ai_features_spend_by_token_and_let_go(
+CREATE OR REPLACE PROCEDURE ai_features_spend_by_token_and_let_go(
   digest text, total bigint, costs bigint[], features text[], pricings text[], notes text[], now timestamptz,
   INOUT ids bigint[], INOUT balance bigint, INOUT available bigint, INOUT low_balance bigint, INOUT wallet bigint)
 LANGUAGE plpgsql AS $$

@@ -43,6 +43,7 @@ def happened(system: System, books: Books) -> dict[str, int]:
         "task worker killed": system.killed["worker"],
         "reconciliation killed": system.killed["reconcile"],
         "database torn down and recovered": system.database.restarts,
+        "wallet let go of before the disk had its spends": system.database.times_let_go(),
         "hours the sandbox's clock was moved": round(books.clock_moved_seconds / 3600),
         **{words: books.struck.get(name, 0) for name, words in API_FAULTS.items()},
         **{words: struck[name] for name, words in WEBHOOK_FAULTS.items()},

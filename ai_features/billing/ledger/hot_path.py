@@ -21,7 +21,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
 from django.contrib.auth import get_user_model
-from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connection, connections, transaction
 from django.utils import timezone
 
 from ai_features.billing.ledger.accounts import Charge, UserKey
@@ -301,12 +301,14 @@ CALL ai_features_spend_by_token_and_let_go(
   %s::text, %s::bigint, %s::bigint[], %s::text[], %s::text[], %s::text[], %s::timestamptz,
   NULL, NULL, NULL, NULL, NULL)
 """
+_PERHAPS_AFTER_THE_COMMIT = ("57014", "42501")
+"""SQLSTATE of what may also come between the two transactions: canceled, and forbidden just now."""
 
 
 def from_one(operations: Sequence[Operation]) -> Reply[Applied | Busy]:
     """All of one wallet, or by one token, for which they wait. Spends are the same as one call with as many entries, at
     the least cost, and let go of the wallet before the disk has them; all are done then, or None. Not inside a
-    transaction."""
+    transaction. Raises OperationalError where it is not known which."""
     if any(one.plain_kind != "spend" for one in operations):
         return together(operations, may_wait=True)
     total = sum(one.credits for one in operations)
@@ -315,7 +317,12 @@ def from_one(operations: Sequence[Operation]) -> Reply[Applied | Busy]:
     (whose,) = {one.digest or one.wallet_id for one in operations}
     columns = _arrays(one.elements() for one in operations)
     sql = _FROM_ASKER if isinstance(whose, str) else _FROM_ONE
-    answer = ask(_with_user_key(sql), [whose, total, *columns[1:], timezone.now()])
+    try:
+        answer = ask(_with_user_key(sql), [whose, total, *columns[1:], timezone.now()])
+    except DatabaseError as error:
+        if getattr(error.__cause__, "sqlstate", None) in _PERHAPS_AFTER_THE_COMMIT:
+            raise OperationalError("Whether the credits were spent is not known.") from error
+        raise
     if answer.begins_with_null:
         return _left_alone(operations)
     return Reply(partial(_each_of_one, operations, total, answer), is_complete=True)
@@ -331,18 +338,6 @@ def _each_of_one(operations: Sequence[Operation], total: int, answer: Answer) ->
         left = paid.balance + to_come, paid.available + to_come
         outcomes.append(Applied([entry_id], *left, paid.low_balance, paid.wallet_id))
     return outcomes
-
-
-_SPEND_MANY = """
-SELECT * FROM ai_features_spend_from_one(
-  %s::bigint, %s::bigint, %s::bigint[], %s::text[], %s::text[], %s::text[], %s::{user_key}[], %s)
-"""
-
-
-def _spend_many(operation: Operation) -> Applied | None:
-    columns = _arrays(map(_elements_of_entry, operation.charges))
-    now = timezone.now()
-    return _only(ask(_with_user_key(_SPEND_MANY), [operation.wallet_id, operation.credits, *columns, now]))
 
 
 _CHARGE = """
@@ -389,7 +384,7 @@ def apply_one(operation: Operation) -> Applied | None:
         (outcome,) = by_token([operation], may_wait=True).read()
         return outcome if isinstance(outcome, Applied) else None
     if len(operation.charges) > 1 or not operation.closes:
-        return _spend_many(operation) if operation.op == "spend" and operation.key is None else _charge_many(operation)
+        return _charge_many(operation)
     for way in (together, one_by_one):
         (outcome,) = way([operation], may_wait=True).read()
         # Only a wallet that does not exist is busy where one may wait.

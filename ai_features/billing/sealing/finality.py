@@ -3,7 +3,8 @@
 On PostgreSQL ids come from a sequence before the commit, so entry 8 may be there while entry 7 is not yet. But whoever
 has taken an id holds a lock on the table of wallets or of entries, since before it took the id and until it ends. So:
 read the newest id, see who holds such a lock, and wait until each of those has ended. All ids up to the one that was
-read are there then, or never will be. Nobody is kept waiting: the locks are looked at, not taken, and who comes later
+read are there then, or never will be. A spend can be seen a moment before the disk has it (`spend_from_one.sql`), so
+all that was written is flushed last. Nobody is kept waiting: the locks are looked at, not taken, and who comes later
 gets a later id. SQLite has one writer at a time; what can be seen there is final.
 """
 
@@ -28,6 +29,15 @@ SELECT DISTINCT virtualtransaction, pid FROM pg_locks
    AND pid IS DISTINCT FROM pg_backend_pid()
 """
 
+# Not on a standby, which sees only what has been flushed.
+_FLUSH = """
+DO $$ BEGIN
+  IF has_function_privilege(3577::oid, 'EXECUTE') AND NOT pg_is_in_recovery() THEN
+    PERFORM pg_logical_emit_message(true, 'ai_features', '');
+  END IF;
+END $$
+"""
+
 Writers = set[tuple[str, int | None]]
 
 
@@ -46,6 +56,8 @@ def final_entry_id(*, wait_seconds: float = WAITS_SECONDS) -> int:
     newest = LedgerEntry.objects.aggregate(newest=Max("id"))["newest"] or 0
     if newest and connection.vendor == "postgresql":
         _wait_for(_writers(), time.monotonic() + wait_seconds)
+        with connection.cursor() as cursor:
+            cursor.execute(_FLUSH)
     return newest
 
 
