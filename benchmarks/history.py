@@ -16,10 +16,11 @@ Operation = Callable[[Sequence[Wallet], int], Measure]
 
 
 def rows(entries: int) -> Iterator[Row]:
-    old, fresh = data.make_wallets(2, "history")
-    data.add_history(old, entries)
+    data.add_history(old := data.make_wallets(1, "history")[0], entries)
     for clients, cost_max in COST_MAX.items():
         for name, operation in _OPERATIONS.items():
+            # One for each row, or it would have a past of its own by the second.
+            (fresh,) = data.make_wallets(1, f"fresh for {name}, {clients}")
             yardstick = Yardstick("fresh wallet", operation([fresh], clients), goal=1 / cost_max)
             yield Row(f"history: {name}, {clients} clients", operation([old], clients), [yardstick])
 

@@ -43,9 +43,12 @@ BEGIN
      WHERE x.id = ANY (wallets) AND x.id = b.wallet_id
        AND x.debt = 0 AND x.overdue = 0 AND coalesce(x.next_expiry_at > now, true) AND x.balance + b.total <= max_micro
        -- What was spent so far is charged to the lots before, unless the new ones are the last to be used anyway.
-       AND (x.unallocated = 0 OR NOT EXISTS (
-         SELECT FROM ai_features_lot AS l WHERE l.wallet_id = x.id AND l.remaining > 0
-           AND (l.expires_at IS NULL OR l.expires_at >= b.expires_at)))
+       -- Two questions, since for one with OR in it PostgreSQL reads every lot.
+       AND (x.unallocated = 0
+            OR NOT EXISTS (SELECT FROM ai_features_lot AS l
+                            WHERE l.wallet_id = x.id AND l.remaining > 0 AND l.expires_at >= b.expires_at)
+               AND NOT EXISTS (SELECT FROM ai_features_lot AS l
+                                WHERE l.wallet_id = x.id AND l.remaining > 0 AND l.expires_at IS NULL))
     RETURNING x.id, x.balance - b.total AS had
   ), settled AS (
     SELECT s.*, (p.had + sum(s.credits + s.bonus_credits) OVER (PARTITION BY p.id ORDER BY s.n))::bigint AS leaves

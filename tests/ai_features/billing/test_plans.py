@@ -3,19 +3,23 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.utils import timezone
 from knox.crypto import hash_token
 from knox.models import get_token_model
 
 from ai_features import lean
 from ai_features.billing.ledger import hot_path
 from ai_features.billing.ledger.hot_path import Applied, Operation
-from ai_features.models import Reservation, Wallet
+from ai_features.billing.settlement import delivery_of
+from ai_features.models import Lot, Purchase, Reservation, Wallet, WebhookEvent
 from tests.ai_features.billing.test_reservations_together import CREDIT, UNTIL, capture, reserve
 from tests.ai_features.billing.test_spends_together import spend
+from tests.paystack_facts import charge_success, facts
 
 pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="the functions are PostgreSQL's")
 
@@ -107,6 +111,34 @@ def test_balance_by_token_reads_few_rows(crowd: list[Wallet]) -> None:
         row = lean._read_token(hash_token(wallet.user.username), wants_balance=True)
     assert row is not None
     assert row[:2] == (str(wallet.user.pk), wallet.pk)
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_purchase_of_a_wallet_with_many_lots_reads_few(purchase: Purchase, wallet: Wallet, *, counted: bool) -> None:
+    """Where it has spent since it was last charged to its lots, and they end before the new ones do."""
+    soon = timezone.now() + timedelta(days=1)
+    Lot.objects.bulk_create(
+        Lot(wallet=wallet, source="granted", amount=CREDIT, remaining=CREDIT, expires_at=soon + timedelta(seconds=n))
+        for n in range(MANY)
+    )
+    Wallet.objects.filter(pk=wallet.pk).update(balance=(MANY - 1) * CREDIT, unallocated=CREDIT, next_expiry_at=soon)
+    if counted:
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE ai_features_lot, ai_features_wallet, ai_features_purchase")
+    before = _lots_read()
+    (recorded,) = hot_path.settle([delivery_of(WebhookEvent.of(charge_success(purchase)), facts(purchase))]).read()
+    assert recorded is not None
+    assert recorded.is_settled
+    assert _lots_read() - before < FEW
+
+
+def _lots_read() -> int:
+    """In this transaction, from the table and from the index that needs no look at it."""
+    sql = """SELECT sum(pg_stat_get_xact_tuples_returned(x::regclass))
+               FROM unnest(ARRAY['ai_features_lot', 'ai_lot_in_order_of_use']) AS x"""
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return int(cursor.fetchone()[0])
 
 
 def test_functions_that_take_arrays_keep_their_plans(db: None) -> None:
