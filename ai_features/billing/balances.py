@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import orjson
 from django.db import connection, connections
@@ -23,8 +24,7 @@ LOTS_SHOWN = 20
 """`expiring` names what is in the next so many lots to expire."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExpiringCredits:
+class ExpiringCredits(NamedTuple):
     credits: Decimal
     expires_at: datetime
 
@@ -79,8 +79,9 @@ def install(*, using: str = "default", **_: Any) -> None:
 
 
 _FUNCTION = """
-CREATE OR REPLACE FUNCTION ai_features_balance(wallet_id bigint, now timestamptz)
-RETURNS TABLE (id bigint, balance bigint, held bigint, debt bigint, unallocated bigint, is_due boolean, lots json)
+DROP FUNCTION IF EXISTS ai_features_balance;
+CREATE FUNCTION ai_features_balance(wallet_id bigint, now timestamptz)
+RETURNS TABLE (id bigint, balance bigint, held bigint, debt bigint, unallocated bigint, is_due boolean, lots text)
 LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_variable
 BEGIN RETURN QUERY {select}; END $$
@@ -89,14 +90,16 @@ BEGIN RETURN QUERY {select}; END $$
 
 def _select(vendor: str, *, now: str, wallet: str) -> str:
     """What `balance_of` needs: the wallet, whether anything is past its time, and the next lots to expire."""
-    rows = "json_agg(json_build_array" if vendor == "postgresql" else "json_group_array(json_array"
+    rows, as_text = (
+        ("json_agg(json_build_array", "::text") if vendor == "postgresql" else ("json_group_array(json_array", "")
+    )
     return f"""
         SELECT w.id, w.balance, w.held, w.debt, w.unallocated,
           coalesce(w.next_expiry_at <= {now}, false) OR EXISTS (
             SELECT 1 FROM ai_features_reservation AS r
              WHERE r.wallet_id = w.id AND r.status = 'open' AND r.expires_at <= {now}),
           CASE WHEN w.next_expiry_at IS NOT NULL THEN (
-            SELECT {rows}(l.id, l.remaining, l.expires_at, l.is_purchased)) FROM (
+            SELECT {rows}(l.id, l.remaining, l.expires_at, l.is_purchased)){as_text} FROM (
               SELECT t.id, t.remaining, t.expires_at, t.source = 'purchased' AS is_purchased
                 FROM ai_features_lot AS t
                WHERE t.wallet_id = w.id AND t.remaining > 0 AND t.expires_at >= w.next_expiry_at
@@ -107,28 +110,31 @@ def _select(vendor: str, *, now: str, wallet: str) -> str:
 def balance_of(row: Sequence[Any]) -> Balance:
     """The balance from such a row; where something has fallen due, from the rows once that is done."""
     wallet_id, micro, held, debt, unallocated, is_due, found = row
-    first = sorted(_lots(found), key=lots.order_of_use)
-    if is_due or (unallocated >= sum(lot.remaining for lot in first) > 0 and len(first) == LOTS_SHOWN):
+    first = _lots(found)
+    if is_due or (len(first) == LOTS_SHOWN and unallocated >= sum(lot.remaining for lot in first)):
         with open_account(wallet_id) as account:
             account.allocate()
         return balance(wallet_id)
-    left = lots.left_after(first, unallocated)
+    left = lots.left_after(first, unallocated) if unallocated else first
     return Balance(
         balance=to_credits(micro),
         held=to_credits(held),
         available=to_credits(0 if debt else micro - held),
         debt=to_credits(debt),
         expiring=tuple(
-            ExpiringCredits(to_credits(sum(lot.remaining for lot in same)), expires_at)
-            for expires_at, same in groupby(left, key=lambda lot: lot.expires_at)
+            ExpiringCredits(to_credits(sum(map(_REMAINING, same))), expires_at)
+            for expires_at, same in groupby(left, key=_EXPIRES_AT)
             if expires_at is not None
         ),
     )
 
 
-def _lots(found: Any) -> list[LotLeft]:
-    """SQLite gives JSON as text, and leaves out the zone, which is UTC."""
-    rows = orjson.loads(found) if isinstance(found, str) else found or []
+_REMAINING, _EXPIRES_AT = attrgetter("remaining"), attrgetter("expires_at")
+
+
+def _lots(found: str | None) -> list[LotLeft]:
+    """From JSON, in order of use. SQLite leaves out the zone, which is UTC."""
+    rows = orjson.loads(found) if found else []
     return [LotLeft(pk, left, _as_moment(at), bool(is_purchased)) for pk, left, at, is_purchased in rows]
 
 
