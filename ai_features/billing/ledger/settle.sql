@@ -43,12 +43,11 @@ BEGIN
      WHERE x.id = ANY (wallets) AND x.id = b.wallet_id
        AND x.debt = 0 AND x.overdue = 0 AND coalesce(x.next_expiry_at > now, true) AND x.balance + b.total <= max_micro
        -- What was spent so far is charged to the lots before, unless the new ones are the last to be used anyway.
-       -- Two questions, since for one with OR in it PostgreSQL reads every lot.
-       AND (x.unallocated = 0
-            OR NOT EXISTS (SELECT FROM ai_features_lot AS l
-                            WHERE l.wallet_id = x.id AND l.remaining > 0 AND l.expires_at >= b.expires_at)
-               AND NOT EXISTS (SELECT FROM ai_features_lot AS l
-                                WHERE l.wallet_id = x.id AND l.remaining > 0 AND l.expires_at IS NULL))
+       -- The last lot to be used is one look at the end of their index. To ask whether there is a later one would read every
+       -- lot: of the wallet where the question has an OR in it, and of all wallets where PostgreSQL makes a table of the answers.
+       AND (x.unallocated = 0 OR coalesce(b.expires_at, 'infinity') > coalesce(
+         (SELECT coalesce(l.expires_at, 'infinity') FROM ai_features_lot AS l
+           WHERE l.wallet_id = x.id AND l.remaining > 0 ORDER BY l.expires_at DESC LIMIT 1), '-infinity'))
     RETURNING x.id, x.balance - b.total AS had
   ), settled AS (
     SELECT s.*, (p.had + sum(s.credits + s.bonus_credits) OVER (PARTITION BY p.id ORDER BY s.n))::bigint AS leaves
