@@ -160,21 +160,17 @@ class Buyer:
             await self._control("/_sandbox/refunds", refund)
 
     async def _spend(self) -> None:
-        micro = self.dice.randrange(1, 8 * MICRO)
-        answer = await self._ask("POST", "/ai/api/credits/spend/", {"credits": _credits(micro)}, key=self._key())
-        self._note_spent(micro, answer)
+        await self._spend_up_to(8 * MICRO, key=self._key())
 
     async def _spend_in_a_crowd(self) -> None:
-        """Without keys, so that each is asked for once, and PostgreSQL answers those that wait together."""
-        await asyncio.gather(*[self._spend_once() for _ in range(CROWD)])
+        await asyncio.gather(*[self._spend_up_to(MICRO, key=None) for _ in range(CROWD)])
 
-    async def _spend_once(self) -> None:
-        micro = self.dice.randrange(1, MICRO)
-        asked, headers = {"credits": _credits(micro)}, {"Authorization": f"Token {self.token}"}
-        answer = await self._send(self.site.post, "/ai/api/credits/spend/", json=asked, headers=headers)
-        self._refused = answer is not None and 400 <= answer.status_code < 500
-        is_done = answer is not None and answer.status_code < 400
-        self._note_spent(micro, answer.json() if answer is not None and is_done else None)
+    async def _spend_up_to(self, most: int, *, key: str | None) -> None:
+        """Without a key it is asked for once, or it might be done twice."""
+        micro, times = self.dice.randrange(1, most), ASKS_AT_MOST if key else 1
+        asked = {"credits": _credits(micro)}
+        answer = await self._ask("POST", "/ai/api/credits/spend/", asked, key=key, times=times)
+        self._note_spent(micro, answer)
 
     async def _reserve(self) -> None:
         asked = {"credits": _credits(self.dice.randrange(1, 8 * MICRO)), "ttl_seconds": self.dice.choice((5, 600))}
@@ -227,14 +223,13 @@ class Buyer:
         return str(uuid.UUID(int=self.dice.getrandbits(128)))
 
     async def _ask(
-        self, method: str, path: str, body: dict[str, Any] | None, *, key: str | None = None
+        self, method: str, path: str, body: dict[str, Any] | None, *, key: str | None = None, times: int = ASKS_AT_MOST
     ) -> dict[str, Any] | None:
         """The answer to a request that is repeated while it fails; None where it was refused or never answered."""
         headers = {"Authorization": f"Token {self.token}"} if self.token else {}
         if key is not None:
             headers["Idempotency-Key"] = key
-        self._refused = False
-        for _ in range(ASKS_AT_MOST):
+        for _ in range(times):
             answer = await self._send(self.site.request, method, path, json=body, headers=headers)
             # 409: the first request of this purchase is still at work, or was killed a moment ago.
             if answer is not None and answer.status_code < 500 and answer.status_code not in (409, 429):
@@ -242,6 +237,8 @@ class Buyer:
                 found: dict[str, Any] | None = None if self._refused else answer.json()
                 return found
             await asyncio.sleep(self.dice.uniform(0.2, 1.5))
+        # Here and not above: another of a crowd may have been refused meanwhile.
+        self._refused = False
         return None
 
     async def _control(self, path: str, body: dict[str, Any]) -> httpx2.Response | None:

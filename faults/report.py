@@ -35,7 +35,8 @@ WEBHOOK_FAULTS = {
 
 
 def happened(system: System, books: Books) -> dict[str, int]:
-    """Every fault class with how often it was felt; a zero says that the run has proved nothing about it."""
+    """Every fault class, and what must be met by them, with how often it was; a zero says that the run has proved
+    nothing about it."""
     attempts = [attempt for delivery in books.deliveries for attempt in delivery["attempts"]]
     struck = Counter(word for attempt in attempts for word in (attempt["fault"] or "").split(", ") if word)
     return {

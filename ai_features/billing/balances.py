@@ -22,6 +22,7 @@ from ai_features.money import to_credits
 
 LOTS_SHOWN = 20
 """`expiring` names what is in the next so many lots to expire."""
+_REMAINING, _EXPIRES_AT = attrgetter("remaining"), attrgetter("expires_at")
 
 
 class ExpiringCredits(NamedTuple):
@@ -90,16 +91,14 @@ BEGIN RETURN QUERY {select}; END $$
 
 def _select(vendor: str, *, now: str, wallet: str) -> str:
     """What `balance_of` needs: the wallet, whether anything is past its time, and the next lots to expire."""
-    rows, as_text = (
-        ("json_agg(json_build_array", "::text") if vendor == "postgresql" else ("json_group_array(json_array", "")
-    )
+    rows = "json_agg(json_build_array" if vendor == "postgresql" else "json_group_array(json_array"
     return f"""
         SELECT w.id, w.balance, w.held, w.debt, w.unallocated,
           coalesce(w.next_expiry_at <= {now}, false) OR EXISTS (
             SELECT 1 FROM ai_features_reservation AS r
              WHERE r.wallet_id = w.id AND r.status = 'open' AND r.expires_at <= {now}),
           CASE WHEN w.next_expiry_at IS NOT NULL THEN (
-            SELECT {rows}(l.id, l.remaining, l.expires_at, l.is_purchased)){as_text} FROM (
+            SELECT CAST({rows}(l.id, l.remaining, l.expires_at, l.is_purchased)) AS text) FROM (
               SELECT t.id, t.remaining, t.expires_at, t.source = 'purchased' AS is_purchased
                 FROM ai_features_lot AS t
                WHERE t.wallet_id = w.id AND t.remaining > 0 AND t.expires_at >= w.next_expiry_at
@@ -110,7 +109,7 @@ def _select(vendor: str, *, now: str, wallet: str) -> str:
 def balance_of(row: Sequence[Any]) -> Balance:
     """The balance from such a row; where something has fallen due, from the rows once that is done."""
     wallet_id, micro, held, debt, unallocated, is_due, found = row
-    first = _lots(found)
+    first = sorted(_lots(found), key=lots.order_of_use)
     if is_due or (len(first) == LOTS_SHOWN and unallocated >= sum(lot.remaining for lot in first)):
         with open_account(wallet_id) as account:
             account.allocate()
@@ -129,11 +128,8 @@ def balance_of(row: Sequence[Any]) -> Balance:
     )
 
 
-_REMAINING, _EXPIRES_AT = attrgetter("remaining"), attrgetter("expires_at")
-
-
 def _lots(found: str | None) -> list[LotLeft]:
-    """From JSON, in order of use. SQLite leaves out the zone, which is UTC."""
+    """From JSON. SQLite leaves out the zone, which is UTC."""
     rows = orjson.loads(found) if found else []
     return [LotLeft(pk, left, _as_moment(at), bool(is_purchased)) for pk, left, at, is_purchased in rows]
 

@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.utils import DatabaseError
 
 from ai_features.billing.audit import missing_triggers
+from ai_features.billing.ledger.hot_path import MAY_FLUSH
 from ai_features.conf import ai_credits
 from ai_features.doctor.lines import Line, fail, ok, warn
 from ai_features.health import missing_migrations
@@ -78,8 +79,7 @@ def _database() -> Line:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT current_setting('server_version'), current_setting('server_version_num')::int,"
-            " current_setting('default_transaction_isolation'), current_setting('fsync'),"
-            " has_function_privilege(3577::oid, 'EXECUTE')"  # pg_logical_emit_message, as in spend_from_one.sql
+            f" current_setting('default_transaction_isolation'), current_setting('fsync'), {MAY_FLUSH}"
         )
         version, number, isolation, fsync, may_flush = cursor.fetchone()
     if number < POSTGRESQL_MIN:

@@ -43,6 +43,8 @@ _FUNCTIONS = [
     )
 ]
 
+MAY_FLUSH = "has_function_privilege(3577::oid, 'EXECUTE')"
+"""In SQL: whether the role may execute `pg_logical_emit_message` with a text, by its number (`spend_from_one.sql`)."""
 
 Given = TypeVar("Given")
 Element = int | str | None

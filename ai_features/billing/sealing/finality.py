@@ -15,6 +15,7 @@ import time
 from django.db import connection
 from django.db.models import Max
 
+from ai_features.billing.ledger.hot_path import MAY_FLUSH
 from ai_features.models import LedgerEntry
 
 WAITS_SECONDS = 10.0
@@ -30,9 +31,9 @@ SELECT DISTINCT virtualtransaction, pid FROM pg_locks
 """
 
 # Not on a standby, which sees only what has been flushed.
-_FLUSH = """
+_FLUSH = f"""
 DO $$ BEGIN
-  IF has_function_privilege(3577::oid, 'EXECUTE') AND NOT pg_is_in_recovery() THEN
+  IF {MAY_FLUSH} AND NOT pg_is_in_recovery() THEN
     PERFORM pg_logical_emit_message(true, 'ai_features', '');
   END IF;
 END $$
