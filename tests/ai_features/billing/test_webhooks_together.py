@@ -1,10 +1,12 @@
 """Confirmations that share a statement are recorded and settled each on its own, as if they had come one by one."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
+from time_machine import TimeMachineFixture
 
 from ai_features.billing import AIBillingService
 from ai_features.billing.ledger import Delivery, queue
@@ -67,6 +69,31 @@ def test_each_is_credited_in_the_order_of_arrival(
     credits_ = [entry.balance_after // 1_000_000 for entry in entries]
     assert credits_ == [80, 100, 180, 200, 280, 300]
     assert_laws(wallet)
+
+
+@pytest.mark.parametrize(
+    ("days_left", "is_settled"),
+    [([1], True), ([1, 3650], False), ([3650, 1], False), ([1, None], False), ([None], False)],
+)
+def test_what_was_spent_is_charged_first_where_a_lot_ends_later_than_the_new(
+    purchase: Purchase, wallet: Wallet, days_left: list[int | None], is_settled: bool
+) -> None:
+    for days in days_left:
+        until = None if days is None else timezone.now() + timedelta(days=days)
+        AIBillingService.grant(wallet, 10, reason="trial", expires_at=until)
+    AIBillingService.spend(wallet, 4)
+    assert are_settled(_delivery(purchase)) == [is_settled]
+
+
+def test_what_was_spent_is_charged_first_where_a_lot_ends_with_the_new(
+    purchase: Purchase, wallet: Wallet, sell: Sell, time_machine: TimeMachineFixture
+) -> None:
+    """Else the new bonus would pay for it, which comes before what was bought."""
+    time_machine.move_to(timezone.now(), tick=False)
+    second = sell("second", wallet)
+    assert are_settled(_delivery(purchase)) == [True]
+    AIBillingService.spend(wallet, 90)
+    assert are_settled(_delivery(second)) == [False]
 
 
 def test_events_are_recorded_with_their_own_bodies(purchase: Purchase, other: Wallet, sell: Sell) -> None:
