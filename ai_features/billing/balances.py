@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cached_property
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -24,13 +25,16 @@ LOTS_SHOWN = 20
 """`expiring` names what is in the next so many lots to expire."""
 _REMAINING, _EXPIRES_AT = attrgetter("remaining"), attrgetter("expires_at")
 
+LotRow = tuple[int, int, str, bool]
+"""As the statement has it: id, micro-credits left, when it expires, whether it was bought."""
+
 
 class ExpiringCredits(NamedTuple):
     credits: Decimal
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Balance:
     """In credits. `available` is what can be spent now: the balance less what is held, and nothing while in debt."""
 
@@ -38,7 +42,20 @@ class Balance:
     held: Decimal
     available: Decimal
     debt: Decimal
-    expiring: tuple[ExpiringCredits, ...]
+    _first: Sequence[LotRow] = field(default=(), hash=False, repr=False)
+    _unallocated: int = field(default=0, repr=False)
+
+    @cached_property
+    def expiring(self) -> tuple[ExpiringCredits, ...]:
+        """What is in the next lots to expire, by moment. Made when it is asked for, which most who look at a balance
+        don't: for many lots it takes as long as the rest."""
+        first = sorted(map(_lot, self._first), key=lots.order_of_use)
+        left = lots.left_after(first, self._unallocated) if self._unallocated else first
+        return tuple(
+            ExpiringCredits(to_credits(sum(map(_REMAINING, same))), expires_at)
+            for expires_at, same in groupby(left, key=_EXPIRES_AT)
+            if expires_at is not None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,29 +126,25 @@ def _select(vendor: str, *, now: str, wallet: str) -> str:
 def balance_of(row: Sequence[Any]) -> Balance:
     """The balance from such a row; where something has fallen due, from the rows once that is done."""
     wallet_id, micro, held, debt, unallocated, is_due, found = row
-    first = sorted(_lots(found), key=lots.order_of_use)
-    if is_due or (len(first) == LOTS_SHOWN and unallocated >= sum(lot.remaining for lot in first)):
+    first: list[LotRow] = orjson.loads(found) if found else []
+    if is_due or (len(first) == LOTS_SHOWN and unallocated >= sum(left for _, left, *_ in first)):
         with open_account(wallet_id) as account:
             account.allocate()
         return balance(wallet_id)
-    left = lots.left_after(first, unallocated) if unallocated else first
     return Balance(
         balance=to_credits(micro),
         held=to_credits(held),
         available=to_credits(0 if debt else micro - held),
         debt=to_credits(debt),
-        expiring=tuple(
-            ExpiringCredits(to_credits(sum(map(_REMAINING, same))), expires_at)
-            for expires_at, same in groupby(left, key=_EXPIRES_AT)
-            if expires_at is not None
-        ),
+        _first=first,
+        _unallocated=unallocated,
     )
 
 
-def _lots(found: str | None) -> list[LotLeft]:
-    """From JSON. SQLite leaves out the zone, which is UTC."""
-    rows = orjson.loads(found) if found else []
-    return [LotLeft(pk, left, _as_moment(at), bool(is_purchased)) for pk, left, at, is_purchased in rows]
+def _lot(row: LotRow) -> LotLeft:
+    """SQLite leaves out the zone, which is UTC, and knows no truth values."""
+    pk, left, at, is_purchased = row
+    return LotLeft(pk, left, _as_moment(at), bool(is_purchased))
 
 
 def _as_moment(text: str) -> datetime:

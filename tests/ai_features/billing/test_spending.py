@@ -245,3 +245,14 @@ def test_next_lot_to_expire_is_shown_when_those_before_are_used_up(wallet: Walle
         AIBillingService.grant(wallet, 1, reason="trial", expires_at=last - timedelta(days=20 - day))
     AIBillingService.spend(wallet, 20)
     assert [(lot.credits, lot.expires_at) for lot in AIBillingService.balance(wallet).expiring] == [(1, last)]
+
+
+def test_what_expires_is_of_the_moment_the_balance_was_read(wallet: Wallet, django_assert_num_queries: Any) -> None:
+    until = timezone.now() + timedelta(days=30)
+    AIBillingService.grant(wallet, 5, reason="trial", expires_at=until)
+    AIBillingService.spend(wallet, 2)
+    before = AIBillingService.balance(wallet)
+    AIBillingService.spend(wallet, 1)
+    with django_assert_num_queries(0):
+        assert before.expiring == ((3, until),)
+    assert len({before, AIBillingService.balance(wallet)}) == 2
