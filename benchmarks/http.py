@@ -51,14 +51,11 @@ _SERVICE = ["-m", "uvicorn", "--workers", str(WORKERS), "--log-level", "warning"
 
 def rows(server: Postgres, wallets: Sequence[Wallet]) -> Iterator[Row]:
     """Servers run for as long as the rows are asked for."""
-    if shutil.which("wrk") is None:
-        print("wrk is not installed (apt-get install wrk); the rows over HTTP are left out.", file=sys.stderr)
+    if not can_be_measured():
         return
     tokens = data.make_tokens(list(wallets))
-    spends = [request("POST", SPEND, b'{"credits": 0.5, "feature": "chat"}', _authorization(token)) for token in tokens]
-    balances = [request("GET", BALANCE, b"", _authorization(token)) for token in tokens]
-    connections.close_all()
-    with serving([*_PRODUCT, "app.wsgi:application"]) as product, serving([*_SERVICE, _APP]) as service:
+    spends, balances = [spend_request(token) for token in tokens], [balance_request(token) for token in tokens]
+    with product() as port, serving([*_SERVICE, _APP]) as service:
         for name, requests, pgbench_goal, service_goal in (
             ("http: spend", spends, 0.40, 0.8),
             ("http: spend, hot wallet", spends[:1], 0.35, None),
@@ -68,15 +65,35 @@ def rows(server: Postgres, wallets: Sequence[Wallet]) -> Iterator[Row]:
                 Yardstick("pgbench", server.pgbench, pgbench_goal),
                 Yardstick("Starlette + asyncpg", replayed(service, requests), service_goal),
             ]
-            yield Row(name, replayed(product, requests), yardsticks)
-        yield Row("http: webhook", _settled(product, wallets), [Yardstick("pgbench", server.pgbench, 0.35)])
+            yield Row(name, replayed(port, requests), yardsticks)
+        yield Row("http: webhook", settled(port, wallets), [Yardstick("pgbench", server.pgbench, 0.35)])
 
 
 _APP = "benchmarks.starlette_service:app"
 
 
+def can_be_measured() -> bool:
+    """Says so where it can't."""
+    is_there = shutil.which("wrk") is not None
+    if not is_there:
+        print("wrk is not installed (apt-get install wrk); the rows over HTTP are left out.", file=sys.stderr)
+    return is_there
+
+
+@contextmanager
+def product() -> Iterator[int]:
+    """The port at which the reference project answers, until the block ends."""
+    connections.close_all()
+    with serving([*_PRODUCT, "app.wsgi:application"]) as port:
+        yield port
+
+
 def spend_request(token: str) -> bytes:
     return request("POST", SPEND, b'{"credits": 0.5, "feature": "chat"}', _authorization(token))
+
+
+def balance_request(token: str) -> bytes:
+    return request("GET", BALANCE, b"", _authorization(token))
 
 
 def one_connection(request: bytes, seconds: float) -> float:
@@ -99,23 +116,23 @@ def request(method: str, path: str, body: bytes, headers: dict[str, str]) -> byt
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def replayed(port: int, requests: Sequence[bytes]) -> Measure:
+def replayed(port: int, requests: Sequence[bytes], clients: int = CLIENTS) -> Measure:
     def measure(seconds: float) -> float:
         with file_of(requests) as file:
-            wrk(port, file, "random", WARM_UP_SECONDS)
-            return wrk(port, file, "random", seconds)
+            wrk(port, file, "random", WARM_UP_SECONDS, clients)
+            return wrk(port, file, "random", seconds, clients)
 
     return measure
 
 
-def _settled(port: int, wallets: Sequence[Wallet]) -> Measure:
+def settled(port: int, wallets: Sequence[Wallet], clients: int = CLIENTS) -> Measure:
     def measure(seconds: float) -> float:
         bodies = data.make_purchases(list(wallets), round(seconds * SETTLED_A_SECOND_MAX))
         requests = [request("POST", WEBHOOK, body, {"x-paystack-signature": data.sign(body)}) for body in bodies]
         completed = Purchase.objects.filter(status=PurchaseStatus.COMPLETED)
         before = completed.count()
         with file_of(requests) as file:
-            rate = wrk(port, file, "in-order", seconds)
+            rate = wrk(port, file, "in-order", seconds, clients)
         done = completed.count() - before
         if done < rate * seconds * 0.99 or done == len(bodies):
             raise RuntimeError(f"{rate:,.0f} webhooks a second were answered, but only {done} of them settled.")
