@@ -28,7 +28,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 
 from ai_features import errors
-from ai_features.billing.ledger.hot_path import user_key_type
+from ai_features.billing.ledger.functions import user_key_type
 from ai_features.billing.round_trip import fetch_all
 from ai_features.billing.spending import Caller
 from ai_features.billing.wallets import wallet_id_of

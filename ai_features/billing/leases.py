@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from ai_features.billing import notices, pricing, usage
 from ai_features.billing.ledger import Charge, hot_path, open_account
-from ai_features.billing.ledger.hot_path import Operation
+from ai_features.billing.ledger.operations import Operation
 from ai_features.billing.pricing import Use
 from ai_features.billing.reservations import Reserved, checked_ttl, release, reserve
 from ai_features.billing.spending import Caller, charge_for

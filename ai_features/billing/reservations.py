@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from ai_features.billing import notices, usage
 from ai_features.billing.ledger import open_account, queue
-from ai_features.billing.ledger.hot_path import Operation
+from ai_features.billing.ledger.operations import Operation
 from ai_features.billing.pricing import Credits, Use
 from ai_features.billing.requests import earlier_answer
 from ai_features.billing.spending import PRICE_REFUSALS, Caller, charge_for

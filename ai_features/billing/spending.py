@@ -11,7 +11,7 @@ from django.db import connection
 
 from ai_features.billing import notices, pricing, usage
 from ai_features.billing.ledger import Charge, UserKey, hot_path, open_account, queue
-from ai_features.billing.ledger.hot_path import Applied, Operation
+from ai_features.billing.ledger.operations import Applied, Operation
 from ai_features.billing.pricing import Use
 from ai_features.billing.requests import checked_key, checked_metadata, earlier_answer, is_plain_text
 from ai_features.exceptions import (

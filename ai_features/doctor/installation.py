@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.utils import DatabaseError
 
 from ai_features.billing.audit import missing_triggers
-from ai_features.billing.ledger.hot_path import MAY_FLUSH
+from ai_features.billing.ledger.functions import MAY_FLUSH
 from ai_features.conf import ai_credits
 from ai_features.doctor.lines import Line, fail, ok, warn
 from ai_features.health import missing_migrations

@@ -15,7 +15,7 @@ import time
 from django.db import connection
 from django.db.models import Max
 
-from ai_features.billing.ledger.hot_path import MAY_FLUSH
+from ai_features.billing.ledger.functions import MAY_FLUSH
 from ai_features.models import LedgerEntry
 
 WAITS_SECONDS = 10.0

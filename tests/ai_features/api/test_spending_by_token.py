@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 from ai_features.billing import AIBillingService
 from ai_features.billing.ledger import hot_path
 from ai_features.billing.ledger.accounts import Charge
-from ai_features.billing.ledger.hot_path import BUSY, Operation
+from ai_features.billing.ledger.operations import BUSY, Operation
 from ai_features.models import LedgerEntry, Wallet
 from tests.ai_features.billing.test_races import at_once
 from tests.laws import assert_laws

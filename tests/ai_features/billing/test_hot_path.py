@@ -10,7 +10,7 @@ from django.db import connection
 from ai_features.billing import AIBillingService
 from ai_features.billing.ledger import hot_path
 from ai_features.billing.ledger.accounts import Charge
-from ai_features.billing.ledger.hot_path import Operation
+from ai_features.billing.ledger.operations import Operation
 from ai_features.models import LedgerEntry, Reservation, Wallet
 
 pytestmark = [

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
+from ai_features.billing.ledger import line as lines
 from ai_features.billing.ledger import queue
 from ai_features.billing.ledger.accounts import Charge
-from ai_features.billing.ledger.hot_path import BUSY, Applied, Operation, Reply
-from ai_features.billing.ledger.queue import LARGE, LARGE_SOONER, Line, _tell
+from ai_features.billing.ledger.line import LARGE, LARGE_SOONER, Call, Errand, Line
+from ai_features.billing.ledger.operations import BUSY, Applied, Operation, Reply
+from ai_features.billing.ledger.queue import _tell
 from tests.waiting import until
 
 
@@ -66,7 +68,7 @@ def test_few_go_together_and_half_of_many(large: int, callers: int, sizes: list[
 
 
 def test_half_of_many_set_out_while_another_batch_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "MOMENT_SECONDS", 20)
+    monkeypatch.setattr(lines, "MOMENT_SECONDS", 20)
     database = Database()
     line: Line[int, int] = Line(database, at_once=2)
     with ThreadPoolExecutor(LARGE) as pool:
@@ -76,14 +78,14 @@ def test_half_of_many_set_out_while_another_batch_is_on_its_way(monkeypatch: pyt
         until(lambda: len(database.sizes) == 2)
         assert database.sizes == [1, 1 + LARGE // 2]
         until(lambda: len(line._waiting) == LARGE - 2 - LARGE // 2)
-        monkeypatch.setattr(queue, "MOMENT_SECONDS", 0)
+        monkeypatch.setattr(lines, "MOMENT_SECONDS", 0)
         database.may_go_on.set()
         assert [call.result(20) for call in calls] == list(range(LARGE))
     assert line.is_empty
 
 
 def test_longest_batch_is_longer_than_no_other(monkeypatch) -> None:
-    monkeypatch.setattr(queue, "LONGEST", 3)
+    monkeypatch.setattr(lines, "LONGEST", 3)
     database = Database()
     line: Line[int, int] = Line(database, at_once=1)
     with ThreadPoolExecutor(9) as pool:
@@ -185,7 +187,7 @@ class Guard:
 
 
 def test_caller_who_is_made_leader_before_it_waits_takes_no_outcome_for_its_own(gates: Gates, monkeypatch) -> None:
-    monkeypatch.setattr(queue, "IN_A_ROW", 1)
+    monkeypatch.setattr(lines, "IN_A_ROW", 1)
     line: Line[int, int] = Line(gates, at_once=1, large=1)
     guard = Guard(line._guard)
     monkeypatch.setattr(line, "_guard", guard)
@@ -301,10 +303,10 @@ def test_messenger_interrupted_as_it_is_chosen_leaves_nobody_waiting(monkeypatch
     line: Line[int, int] = Line(lambda _batch: lambda: None, at_once=1, large=1)
     guard = Guard(line._guard)
     monkeypatch.setattr(line, "_guard", guard)
-    leader, messenger, other = (queue._Call[int, int](number) for number in range(3))
+    leader, messenger, other = (Call[int, int](number) for number in range(3))
     line._crowd = 1
     guard.after = lambda: line._give_up(messenger)
-    line._hand_out(queue._Errand([leader, messenger, other]), leader)
+    line._hand_out(Errand([leader, messenger, other]), leader)
     assert not leader.woken.locked()
     assert not other.woken.locked()
 
@@ -318,8 +320,8 @@ def test_leader_that_has_to_wait_for_others_reads_the_answer_itself(gates: Gates
 
 
 def test_leader_waits_for_its_own_answer_to_be_read(gates: Gates, pool: ThreadPoolExecutor, monkeypatch) -> None:
-    monkeypatch.setattr(queue, "MOMENT_SECONDS", 20)
-    monkeypatch.setattr(queue, "IN_A_ROW", 1)
+    monkeypatch.setattr(lines, "MOMENT_SECONDS", 20)
+    monkeypatch.setattr(lines, "IN_A_ROW", 1)
     gates.may_read.clear()
     line: Line[int, int] = Line(gates, at_once=1, large=1000)
     line._crowd = 3
@@ -452,13 +454,13 @@ def test_leader_interrupted_while_others_are_awaited_leaves_the_line_open(monkey
     database.may_go_on.set()
     line: Line[int, int] = Line(database, at_once=1)
     line._crowd = 8
-    monkeypatch.setattr(queue, "MOMENT_SECONDS", 20)
+    monkeypatch.setattr(lines, "MOMENT_SECONDS", 20)
     before = signal.signal(signal.SIGUSR1, interrupt)
     threading.Timer(0.2, signal.pthread_kill, [threading.main_thread().ident, signal.SIGUSR1]).start()
     with pytest.raises(InterruptedError):
         line.apply(1)
     signal.signal(signal.SIGUSR1, before)
-    monkeypatch.setattr(queue, "MOMENT_SECONDS", 0.001)
+    monkeypatch.setattr(lines, "MOMENT_SECONDS", 0.001)
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(line.apply, 2).result(20) == 2
     assert line.is_empty
@@ -468,20 +470,20 @@ def test_leader_interrupted_as_it_hands_on_the_lead_leaves_nobody_waiting(
     pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     others: list[Future[Any]] = []
-    taken_lock = queue._taken_lock
+    taken_lock = lines._taken_lock
 
     def interrupted() -> threading.Lock:
-        monkeypatch.setattr(queue, "_taken_lock", taken_lock)
+        monkeypatch.setattr(lines, "_taken_lock", taken_lock)
         raise InterruptedByHand
 
     def carry_out(batch: Sequence[Any]) -> Callable[[], None]:
         if batch[0].asked == 0:
             others.extend(pool.submit(line.apply, number) for number in (1, 2))
             until(lambda: len(line._waiting) == 2)
-            monkeypatch.setattr(queue, "_taken_lock", interrupted)
+            monkeypatch.setattr(lines, "_taken_lock", interrupted)
         return partial(_tell, batch, Reply(lambda: [call.asked for call in batch]))
 
-    monkeypatch.setattr(queue, "IN_A_ROW", 1)
+    monkeypatch.setattr(lines, "IN_A_ROW", 1)
     line: Line[int, int] = Line(carry_out, at_once=1)
     with pytest.raises(InterruptedByHand):
         line.apply(0)

@@ -13,8 +13,8 @@ from knox.crypto import hash_token
 from knox.models import get_token_model
 
 from ai_features import lean
-from ai_features.billing.ledger import hot_path
-from ai_features.billing.ledger.hot_path import Applied, Operation
+from ai_features.billing.ledger import deliveries, hot_path
+from ai_features.billing.ledger.operations import Applied, Busy, Operation, Reply
 from ai_features.billing.settlement import delivery_of
 from ai_features.models import Lot, Purchase, Reservation, Wallet, WebhookEvent
 from tests.ai_features.billing.test_reservations_together import CREDIT, UNTIL, capture, reserve
@@ -85,7 +85,7 @@ def capture_of_its_own(wallet: Wallet) -> Operation:
     return capture(wallet, wallet.reservations.get().pk, 1)
 
 
-WAYS: dict[str, tuple[Callable[..., hot_path.Reply[Applied | hot_path.Busy]], Callable[[Wallet], Operation]]] = {
+WAYS: dict[str, tuple[Callable[..., Reply[Applied | Busy]], Callable[[Wallet], Operation]]] = {
     "spends": (hot_path.together, lambda wallet: spend(wallet, 1)),
     "spends by token": (hot_path.by_token, spend_by_token),
     "spends with keys": (hot_path.one_by_one, spend_with_a_key),
@@ -126,7 +126,7 @@ def test_purchase_of_a_wallet_with_many_lots_reads_few(purchase: Purchase, walle
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE ai_features_lot, ai_features_wallet, ai_features_purchase")
     before = _lots_read()
-    (recorded,) = hot_path.settle([delivery_of(WebhookEvent.of(charge_success(purchase)), facts(purchase))]).read()
+    (recorded,) = deliveries.settle([delivery_of(WebhookEvent.of(charge_success(purchase)), facts(purchase))]).read()
     assert recorded is not None
     assert recorded.is_settled
     assert _lots_read() - before < FEW

@@ -9,7 +9,8 @@ from django.db import connection
 from ai_features.billing import AIBillingService
 from ai_features.billing.ledger import queue
 from ai_features.billing.ledger.accounts import Charge
-from ai_features.billing.ledger.hot_path import Applied, Operation
+from ai_features.billing.ledger.line import Call
+from ai_features.billing.ledger.operations import Applied, Busy, Operation
 from ai_features.models import LedgerEntry, Wallet
 from tests.laws import assert_laws
 
@@ -31,10 +32,8 @@ def spend(wallet: Wallet, credits_: int, feature: str = "chat", **about: Any) ->
     return Operation("spend", wallet.pk, amount, [Charge(amount, feature, **about)])
 
 
-def carry_out(
-    operations: list[Operation], *, may_wait: bool = False
-) -> list[queue._Call[Operation, Applied | queue.Busy]]:
-    calls: list[queue._Call[Operation, Applied | queue.Busy]] = [queue._Call(operation) for operation in operations]
+def carry_out(operations: list[Operation], *, may_wait: bool = False) -> list[Call[Operation, Applied | Busy]]:
+    calls: list[Call[Operation, Applied | Busy]] = [Call(operation) for operation in operations]
     queue._carry_out(calls, may_wait=may_wait)()
     return calls
 

@@ -10,7 +10,8 @@ from time_machine import TimeMachineFixture
 
 from ai_features.billing import AIBillingService
 from ai_features.billing.ledger import Delivery, queue
-from ai_features.billing.ledger.hot_path import Recorded
+from ai_features.billing.ledger.deliveries import Recorded
+from ai_features.billing.ledger.line import Call
 from ai_features.billing.settlement import delivery_of
 from ai_features.models import LedgerEntry, Lot, Purchase, Wallet, WebhookEvent
 from ai_features.money import MAX_MICRO
@@ -50,8 +51,8 @@ def _delivery(purchase: Purchase, *, event: str = "charge.success", **changes: o
     return delivery_of(received, facts(purchase, **changes))
 
 
-def carried_out(*deliveries: Delivery) -> list[queue._Call[Delivery, Recorded]]:
-    calls: list[queue._Call[Delivery, Recorded]] = [queue._Call(delivery) for delivery in deliveries]
+def carried_out(*deliveries: Delivery) -> list[Call[Delivery, Recorded]]:
+    calls: list[Call[Delivery, Recorded]] = [Call(delivery) for delivery in deliveries]
     queue._settle(calls)()
     return calls
 
