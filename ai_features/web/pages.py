@@ -6,6 +6,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 
@@ -24,8 +25,15 @@ def page(request: HttpRequest, name: str, context: dict[str, Any], status: int =
 
 
 def own_wallet(request: HttpRequest) -> Wallet | None:
-    user = request.user
-    return AIBillingService.wallet(user) if isinstance(user, AbstractBaseUser) else None
+    """The visitor's, as it is now: what is past its time is done away with first."""
+    if not isinstance(request.user, AbstractBaseUser):
+        return None
+    wallet = AIBillingService.wallet(request.user)
+    may_be_due = wallet.held or (wallet.next_expiry_at is not None and wallet.next_expiry_at <= timezone.now())
+    if may_be_due:
+        AIBillingService.balance(wallet)
+        wallet.refresh_from_db()
+    return wallet
 
 
 def buy_address(chosen: dict[str, str]) -> str:

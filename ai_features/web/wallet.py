@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+from itertools import groupby
 from typing import Any, TypeVar
 
 from django.contrib.auth.decorators import login_required
@@ -8,11 +12,13 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from ai_features.billing import AIBillingService
+from ai_features.billing.balances import ExpiringCredits
 from ai_features.web.pages import own_wallet, page, private
 
 ENTRIES_A_PAGE = 25
 PURCHASES_A_PAGE = 10
-LOTS_SHOWN = 10
+DAYS_SHOWN = 10
 
 Row = TypeVar("Row", bound=Model)
 
@@ -28,9 +34,8 @@ def wallet(request: HttpRequest) -> HttpResponse:
     is_first = before is None and purchases_before is None
     context: dict[str, Any] = {"own_wallet": mine, "is_first": is_first}
     if is_first:
-        lots = mine.lots.filter(remaining__gt=0, expires_at__gt=timezone.now())
         context["frozen"] = mine.lots.filter(frozen__gt=0).aggregate(Sum("frozen"))["frozen__sum"]
-        context["lots"] = lots.order_by("expires_at", "id")[:LOTS_SHOWN]
+        context["expiring"] = _by_day(AIBillingService.balance(mine).expiring)[:DAYS_SHOWN]
     if before is None:
         purchases, older = _newest(mine.purchases.all(), purchases_before, PURCHASES_A_PAGE)
         context |= {"purchases": purchases, "older_purchases": older}
@@ -38,6 +43,12 @@ def wallet(request: HttpRequest) -> HttpResponse:
         entries, older = _newest(mine.entries.select_related("purchase"), before, ENTRIES_A_PAGE)
         context |= {"entries": entries, "older_entries": older}
     return page(request, "wallet", context)
+
+
+def _by_day(expiring: Iterable[ExpiringCredits]) -> list[tuple[date, Decimal]]:
+    """Credits by the day they expire on: a day's purchases differ by hours that nobody needs to know."""
+    days = groupby(expiring, key=lambda one: timezone.localdate(one.expires_at))
+    return [(day, sum((one.credits for one in same), Decimal())) for day, same in days]
 
 
 def _key(request: HttpRequest, name: str) -> int | None:

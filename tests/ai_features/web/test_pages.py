@@ -1,4 +1,5 @@
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from django.contrib.auth.models import User
 from django.contrib.staticfiles import finders
 from django.test import Client
 from django.urls import resolve
+from django.utils import timezone
 
 from ai_features.billing import AIBillingService
 from ai_features.billing.settlement import settle
@@ -28,13 +30,46 @@ def test_wallet_shows_balance_expiry_and_history(browser: Client, settled: Purch
     page = browser.get("/credits/wallet/").content.decode()
     for words in (
         "<dd>100</dd>",
-        "80 credits on",
+        "100 credits on",
         "+20",
         "+80",
         "GHS 80.00",
         f"/credits/purchases/{settled.reference}/",
     ):
         assert words in page
+
+
+def test_wallet_says_what_is_left_to_expire_and_not_what_was_bought(browser: Client, settled: Purchase) -> None:
+    AIBillingService.spend(settled.wallet, 30)
+    (expiring,) = re.findall(r"<li>(\S+) credits on", browser.get("/credits/wallet/").content.decode())
+    assert expiring == "70"
+
+
+def test_what_expires_on_one_day_is_one_line(browser: Client, wallet: Wallet) -> None:
+    noon = timezone.localtime().replace(hour=12, minute=0) + timedelta(days=30)
+    for hour, amount in enumerate((1, 2, 4)):
+        AIBillingService.grant(wallet, amount, reason="trial", expires_at=noon + timedelta(hours=hour))
+    AIBillingService.grant(wallet, 8, reason="trial", expires_at=noon + timedelta(days=1))
+    page = browser.get("/credits/wallet/").content.decode()
+    assert re.findall(r"<li>(\S+) credits on", page) == ["7", "8"]
+
+
+def test_credits_past_their_time_are_on_no_page(browser: Client, wallet: Wallet, time_machine) -> None:
+    time_machine.move_to(timezone.now(), tick=False)
+    AIBillingService.grant(wallet, 5, reason="trial", expires_at=timezone.now() + timedelta(hours=1))
+    AIBillingService.grant(wallet, 2, reason="trial")
+    time_machine.shift(timedelta(hours=1))
+    assert ">2 credits</a>" in browser.get("/credits/").content.decode()
+    assert "<dd>2</dd>" in browser.get("/credits/wallet/").content.decode()
+
+
+def test_head_of_the_page_says_what_can_be_spent(browser: Client, wallet: Wallet, time_machine) -> None:
+    time_machine.move_to(timezone.now(), tick=False)
+    AIBillingService.grant(wallet, 5, reason="trial")
+    AIBillingService.reserve(wallet, 2, ttl_seconds=60)
+    assert ">3 credits</a>" in browser.get("/credits/").content.decode()
+    time_machine.shift(timedelta(minutes=2))
+    assert ">5 credits</a>" in browser.get("/credits/").content.decode()
 
 
 def test_empty_wallet_is_an_ordinary_page(browser: Client) -> None:
