@@ -83,10 +83,14 @@ class WalletAdmin(ReadOnlyAdmin):
     list_filter = (InDebtFilter, "created_at")
     list_select_related = ("user",)
     search_fields = (USER_SEARCH, "user__email", "team")
-    fields = ("user", "team", "balance_shown", "held_shown", "debt_shown", "next_expiry_at", "created_at")
+    fields = (
+        *("user", "team", "balance_shown", "unallocated_shown", "held_shown", "debt_shown"),
+        *("next_expiry_at", "created_at"),
+    )
     inlines = (LotInline,)
     change_list_template = "admin/ai_features/wallet/change_list.html"
     balance_shown = credits_of("balance", gettext_lazy("balance"))
+    unallocated_shown = credits_of("unallocated", gettext_lazy("spent, not yet taken from the lots below"))
     held_shown = credits_of("held", gettext_lazy("held"))
     debt_shown = credits_of("debt", gettext_lazy("debt"))
 

@@ -178,3 +178,11 @@ def test_next_check_is_told_of_purchases_that_will_be_checked(staff: Client, pur
     assert label in staff.get(address).content.decode()
     Purchase.objects.update(status="completed", completed_at=purchase.created_at)
     assert label not in staff.get(address).content.decode()
+
+
+def test_wallet_tells_what_its_lots_have_still_to_pay(staff: Client, wallet: Wallet) -> None:
+    AIBillingService.grant(wallet, 100, reason="trial")
+    AIBillingService.spend(wallet, 40)
+    page = staff.get(f"/admin/ai_features/wallet/{wallet.pk}/change/").content.decode()
+    shown = re.sub(r"<[^>]+>|\s+", " ", page)
+    assert re.search(r"not yet taken from the lots below: +40\.0 ", shown)
