@@ -71,8 +71,9 @@ async def show_transaction(sandbox: Sandbox, request: Request) -> Response:
 
 async def pay(sandbox: Sandbox, request: Request) -> Response:
     """Pay as a payer with everything at hand would; an unanswered PIN or OTP ends in a decline."""
-    row = _transaction(sandbox, request)
     body = parse_json_object(await raw_body(request))
+    # Not before the body is here, for while it is awaited the payer may answer, or time may run out.
+    row = _transaction(sandbox, request)
     try:
         paid = _pay(sandbox, row, body, request.client.host if request.client else None)
     except InvalidInstrument as error:

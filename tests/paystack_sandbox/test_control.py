@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -64,6 +65,23 @@ def test_waiting_phone_can_answer_later(start: Start, paystack_sandbox: Paystack
     assert paystack_sandbox.transaction(reference)["waiting_for"] == "phone_prompt"
     ended = paystack_sandbox.pay(reference, channel="mobile_money", outcome=outcome)
     assert ended["status"] == {"approve": "success", "decline": "failed"}[outcome]
+
+
+def test_answer_is_too_late_where_time_runs_out_on_its_way(
+    start: Start, payer: httpx2.Client, paystack_sandbox: PaystackSandbox
+) -> None:
+    reference = start()["reference"]
+    paystack_sandbox.pay(reference, channel="mobile_money", phone="0241234567", outcome="wait")
+
+    def slowly() -> Iterator[bytes]:
+        yield b'{"channel": "mobile_money", '
+        time.sleep(0.1)  # so that the sandbox has begun with it
+        paystack_sandbox.advance(seconds=181)
+        assert paystack_sandbox.transaction(reference)["status"] == "failed"
+        yield b'"outcome": "approve"}'
+
+    answer = payer.post(f"/_sandbox/transactions/{reference}/pay", content=slowly())
+    assert (answer.status_code, answer.json()["status"]) == (400, False)
 
 
 def test_phone_that_never_answers_fails_after_three_minutes(start: Start, paystack_sandbox: PaystackSandbox) -> None:
