@@ -65,7 +65,9 @@ def _run(system: System, seconds: float) -> list[str]:
         f"this fault never happened, so nothing is proved about it: {name}" for name, n in counts.items() if not n
     ]
     if notes.felt["500"]:
-        problems.append(f"{notes.felt['500']} requests were answered 500, which no fault excuses; see web*.log and sandbox.log")
+        problems.append(
+            f"{notes.felt['500']} requests were answered 500, which no fault excuses; see web*.log and sandbox.log"
+        )
     problems += [
         f"{name} ended by itself {times} times"
         for name, times in system.ended.items()

@@ -92,10 +92,12 @@ def _rows(connection: Any, result: Any) -> list[Row]:
 
 @dataclass(slots=True)
 class _Session:
-    """What a connection has sent so far: how often a statement came as text, and what is prepared, by name."""
+    """What a connection has sent so far, by name: how often a statement came as text, what is prepared, and what will
+    not be again."""
 
     sent: Counter[bytes] = field(default_factory=Counter)
     prepared: set[bytes] = field(default_factory=set)
+    only_text: set[bytes] = field(default_factory=set)
 
 
 _SESSIONS: WeakKeyDictionary[Any, _Session] = WeakKeyDictionary()
@@ -111,29 +113,34 @@ def _ask(connection: Any, sql: bytes, values: Sequence[bytes | None]) -> Any:
     if name not in session.prepared and session.sent[name] < threshold:
         session.sent[name] += 1
         return connection.pgconn.exec_params(sql, values)
-    return _ask_prepared(connection.pgconn, session.prepared, name, sql, values)
+    return _ask_prepared(connection.pgconn, session, name, sql, values)
 
 
 _DUPLICATE = b"42P05"
-_LOST = (b"26000", b"0A000")
-"""SQLSTATE of a statement that the session does not have (a pooler gave us another one), or whose answer has another
-form by now (a migration). Both are told before anything is done."""
+_GONE, _CHANGED = b"26000", b"0A000"
+"""SQLSTATE of a statement that the session does not have (somebody discarded it, or a pooler gave us another session),
+or whose answer has another form by now (a migration). Both are told before anything is done."""
 
 
-def _ask_prepared(pgconn: Any, prepared: set[bytes], name: bytes, sql: bytes, values: Sequence[bytes | None]) -> Any:
-    for is_last in (False, True):
-        if name not in prepared:
+def _ask_prepared(pgconn: Any, session: _Session, name: bytes, sql: bytes, values: Sequence[bytes | None]) -> Any:
+    """As text where that fails, and then for as long as the connection lives: behind PgBouncer a name that was prepared
+    cannot be given to another form."""
+    for _ in range(0 if name in session.only_text else 2):
+        if name not in session.prepared:
             state = _state(pgconn.prepare(name, sql))
             if state not in (None, _DUPLICATE):
                 # What it is will be told without preparing it, too.
                 return pgconn.exec_params(sql, values)
-            prepared.add(name)
+            session.prepared.add(name)
         result = pgconn.exec_prepared(name, values)
-        if is_last or _state(result) not in _LOST:
+        state = _state(result)
+        if state not in (_GONE, _CHANGED):
+            return result
+        session.prepared.discard(name)
+        if state == _CHANGED:
             break
-        prepared.discard(name)
-        pgconn.exec_(b"DEALLOCATE " + name)
-    return result
+    session.only_text.add(name)
+    return pgconn.exec_params(sql, values)
 
 
 def _state(result: Any) -> bytes | None:

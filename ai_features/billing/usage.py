@@ -109,7 +109,7 @@ def roll_up_task(wallet_id: int) -> None:
 
 def roll_up_all() -> int:
     """Every wallet that is behind; returns how many those were. Safe to repeat."""
-    return sum(1 for wallet_id in behind().values_list("pk", flat=True).iterator() if roll_up(wallet_id))
+    return sum(1 for wallet_id in list(behind().values_list("pk", flat=True)) if roll_up(wallet_id))
 
 
 def behind() -> QuerySet[Wallet]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, Max
 from django.utils import timezone
 
 from ai_features.billing.accounts.money import ONE_DAY, Money, midnight, money_of, unbooked
 from ai_features.billing.accounts.replay import Book, Entry, LotState, Moved, WalletState, by_book, values_of_lots
+from ai_features.billing.long_read import long_read
 from ai_features.models import AccountDay, AccountItem, LedgerEntry, Lot, LotMark, LotSource
 
 GRACE = timedelta(hours=1)
@@ -76,11 +76,10 @@ def work_out(day: date) -> Day:
     """What a day did, from the last closed day on; nothing is written."""
     after = AccountDay.objects.aggregate(last=Max("last_entry_id"))["last"] or 0
     worked = Day(day, max(after, _last_entry_before(midnight(day + ONE_DAY))))
-    # A cursor on the server lives in a transaction, so that a pooler may stand between; SQLite would lock all out.
-    with transaction.atomic() if connection.vendor == "postgresql" else nullcontext():
+    with long_read():
         for wallets in _by_wallets(after, worked.last_entry_id):
             _replay(wallets, worked)
-    worked.money, worked.new_items = money_of(day, after, worked.last_entry_id)
+        worked.money, worked.new_items = money_of(day, after, worked.last_entry_id)
     return worked
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from django.db.models import Max, QuerySet
 
+from ai_features.billing.long_read import long_read
 from ai_features.models import AccountDay, AccountItem
 from ai_features.money import to_credits, to_major
 
@@ -106,10 +107,11 @@ def write_items_csv(booked: QuerySet[AccountItem], file: Written) -> None:
     writer = csv.writer(file, lineterminator="\n")
     money = ("currency", "mode", "amount", "of_it_of_others")
     writer.writerow(["booked_on", "of", "what", *money, "reference", "paystack_id"])
-    for item in booked.iterator(2000):
-        of_it = (item.currency, item.mode, to_major(item.amount_minor), to_major(item.others_minor))
-        reference = _as_text(item.source) if item.payout is None else ""
-        writer.writerow([item.day, item.of_day, what(item), *of_it, reference, _paystack_id(item)])
+    with long_read():
+        for item in booked.iterator(2000):
+            of_it = (item.currency, item.mode, to_major(item.amount_minor), to_major(item.others_minor))
+            reference = _as_text(item.source) if item.payout is None else ""
+            writer.writerow([item.day, item.of_day, what(item), *of_it, reference, _paystack_id(item)])
 
 
 def _as_text(value: str) -> str:

@@ -23,7 +23,12 @@ class Command(BaseCommand):
         open_ones = {"status__in": [EventStatus.RECEIVED, EventStatus.FAILED]}
         events = WebhookEvent.objects.filter(**({"pk__in": ids} if ids else open_ones)).order_by("pk")
         failed = 0
-        for event in events.iterator(chunk_size=200):
+        # Not by one long read: a cursor on the server would not outlive the transactions of a pooler.
+        for event_id in list(events.values_list("pk", flat=True)):
+            event = events.filter(pk=event_id).first()
+            if event is None:
+                # Done meanwhile, by somebody else.
+                continue
             if not dry_run:
                 before = event.status
                 failed += AIBillingService.replay_webhook(event).status == EventStatus.FAILED

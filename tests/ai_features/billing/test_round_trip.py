@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from itertools import cycle
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, OperationalError, connection
@@ -33,6 +36,12 @@ def prepared() -> set[str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT name FROM pg_prepared_statements")
         return {name for (name,) in cursor.fetchall()}
+
+
+def prepared_at() -> list[tuple[str, datetime]]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name, prepare_time FROM pg_prepared_statements ORDER BY name")
+        return cursor.fetchall()
 
 
 def execute(sql: str) -> None:
@@ -94,6 +103,48 @@ def test_answer_that_changed_its_form_is_read_anew(db: None) -> None:
         assert fetch_all("SELECT * FROM form WHERE one = %s", [1]) == [(1,)]
         execute("ALTER TABLE form ADD two int DEFAULT 2")
         assert fetch_all("SELECT * FROM form WHERE one = %s", [1]) == [(1, 2)]
+
+
+class Pooler:
+    """Gives each call another session than the one before, and keeps no account of what they have prepared: as
+    PgBouncer in transaction mode up to 1.20, and later without `max_prepared_statements`."""
+
+    def __init__(self, *sessions: Any) -> None:
+        self._sessions = cycle(sessions)
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        self.calls.append(name)
+        return getattr(next(self._sessions), name)
+
+
+def test_pooler_that_loses_statements_has_them_as_text(db: None) -> None:
+    from psycopg import pq  # noqa: PLC0415
+
+    others = [connection.copy() for _ in range(5)]
+    try:
+        for other in others:
+            other.ensure_connection()
+        pooler, session = Pooler(*(other.connection.pgconn for other in others)), round_trip._Session()
+        for _ in range(3):
+            result = round_trip._ask_prepared(pooler, session, b"one", b"SELECT $1::int", [b"7"])
+            assert (result.status, result.get_value(0, 0)) == (pq.ExecStatus.TUPLES_OK, b"7")
+    finally:
+        for other in others:
+            other.close()
+    assert pooler.calls == ["prepare", "exec_prepared"] * 2 + ["exec_params"] * 3
+
+
+def test_answer_that_changed_its_form_is_never_prepared_again(db: None) -> None:
+    """PgBouncer would close the connection: to it the name stands for the old form."""
+    with connected(0):
+        execute("CREATE TEMPORARY TABLE form AS SELECT 1 AS one")
+        fetch_all("SELECT * FROM form WHERE one = %s", [1])
+        before = prepared_at()
+        execute("ALTER TABLE form ADD two int DEFAULT 2")
+        for _ in range(2):
+            assert fetch_all("SELECT * FROM form WHERE one = %s", [1]) == [(1, 2)]
+        assert prepared_at() == before
 
 
 def test_server_that_restarted_is_away_and_not_refusing(rich: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
