@@ -24,8 +24,10 @@ from django.utils import timezone
 from ai_features.billing import ledger
 from ai_features.billing.packages import CUSTOM
 from ai_features.billing.reconcile import ensure_scheduled
+from ai_features.billing.requests import checked_key, is_plain_text
 from ai_features.conf import ai_credits
 from ai_features.exceptions import (
+    CallbackUrlRefused,
     EmailUnusable,
     IdempotencyConflict,
     PackageUnknown,
@@ -43,6 +45,7 @@ from ai_features.signals import purchase_failed
 # Longer than the longest call to Paystack: a checkout not opened by then never will be.
 CHECKOUT_OPENS_WITHIN = timedelta(seconds=60)
 REPEAT_WAITS_SECONDS = 20.0
+TEXT_LONGEST = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +108,10 @@ def start(wallet: Wallet, buyer: AbstractBaseUser, order: Order) -> Purchase:
 
     Safe to repeat with the same `idempotency_key`: the same purchase and address come back, also while the first
     request is still at work. Raises EmailUnusable, PackageUnknown, PaymentMethodUnknown, AmountOutOfRange,
-    IdempotencyConflict, PurchaseInProgress, or a PaystackError, after which the purchase is kept as `failed` and its
-    key is free again.
+    CallbackUrlRefused, IdempotencyConflict, PurchaseInProgress, or a PaystackError, after which the purchase is kept as
+    `failed` and its key is free again.
     """
+    _refuse_what_is_no_text(order)
     purchase = _started_before(wallet, order)
     if purchase is None:
         if order.payment_method and order.payment_method not in ai_credits().payment_methods:
@@ -117,6 +121,16 @@ def start(wallet: Wallet, buyer: AbstractBaseUser, order: Order) -> Purchase:
             ensure_scheduled()
             return _open_checkout(purchase, order)
     return _wait_for_checkout(purchase)
+
+
+def _refuse_what_is_no_text(order: Order) -> None:
+    if not is_plain_text(order.package, TEXT_LONGEST):
+        raise PackageUnknown
+    if not is_plain_text(order.payment_method, TEXT_LONGEST):
+        raise PaymentMethodUnknown
+    if not all(is_plain_text(url or "", TEXT_LONGEST) for url in (order.callback_url, order.cancel_url)):
+        raise CallbackUrlRefused
+    checked_key(order.idempotency_key)
 
 
 def usable_email(buyer: AbstractBaseUser) -> str:

@@ -55,7 +55,10 @@ STATEMENT_MAX = 1000
 
 
 class AIBillingService:
-    """Every method takes an owner – a user, a team's key, or a wallet – and each call is safe to repeat as told."""
+    """Every method takes an owner – a user, a team's key, or a wallet – and each call is safe to repeat as told.
+
+    An owner who is nobody, such as a visitor who has not logged in, is an InvalidRequest.
+    """
 
     @staticmethod
     def wallet(owner: Owner) -> Wallet:
@@ -213,7 +216,10 @@ class AIBillingService:
 
     @staticmethod
     def release(owner: Owner, reservation_id: int) -> Decimal:
-        """Let go of all of it; returns the balance. Safe to repeat. Raises ReservationNotFound, ReservationEnded."""
+        """Let go of all of it; returns the balance. One that had expired stays as it is: its capture is still charged.
+
+        Safe to repeat. Raises ReservationNotFound, ReservationEnded.
+        """
         return reservations.release(wallet_id_of(owner), reservation_id)
 
     @staticmethod
@@ -266,7 +272,7 @@ class AIBillingService:
         A page costs the same however long the history is. `limit` is at most 1,000. Raises InvalidRequest.
         """
         entries = LedgerEntry.objects.filter(wallet_id=wallet_id_of(owner)).select_related("purchase").order_by("-id")
-        for name, value in (("before", before or 0), ("limit", limit)):
+        for name, value in (("before", 0 if before is None else before), ("limit", limit)):
             if type(value) is not int:
                 raise InvalidRequest(fields={name: ["A whole number."]})
         if before is not None:

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from ai_features.billing import ledger, receipts, refund_list, review_items
 from ai_features.billing.answers import note_answer
+from ai_features.billing.requests import is_plain_text
 from ai_features.conf import ai_credits
 from ai_features.exceptions import PaystackError, PurchaseNotFound, TransactionNotFound
 from ai_features.models import (
@@ -33,6 +34,7 @@ from ai_features.models import (
     WebhookEvent,
 )
 from ai_features.paystack import PaystackService, Transaction, within
+from ai_features.paystack.answers import MAX_REFERENCE_LENGTH
 from ai_features.signals import purchase_abandoned, purchase_completed, purchase_failed
 
 log = logging.getLogger(__name__)
@@ -61,7 +63,8 @@ class Decision:
 
 def purchase_of(wallet: Wallet, reference: str) -> Purchase:
     """The wallet's own purchase. Raises PurchaseNotFound, for another's as for none."""
-    purchase = Purchase.objects.filter(wallet=wallet, reference=reference).first()
+    found = Purchase.objects.filter(wallet=wallet, reference=reference)
+    purchase = found.first() if is_plain_text(reference, MAX_REFERENCE_LENGTH) else None
     if purchase is None:
         raise PurchaseNotFound
     return purchase

@@ -7,14 +7,18 @@ from typing import TypeVar
 from django.db import connections
 from django.db.models import F, Model, QuerySet
 
+from ai_features.billing.requests import is_plain_text
 from ai_features.exceptions import PurchaseNotFound
 from ai_features.models import Purchase, Refund, Wallet
+from ai_features.paystack.answers import MAX_REFERENCE_LENGTH
 
 Row = TypeVar("Row", bound=Model)
 
 
 def lock_purchase(reference: str) -> Purchase:
     """The purchase, its row locked until the transaction ends. Raises PurchaseNotFound."""
+    if not is_plain_text(reference, MAX_REFERENCE_LENGTH):
+        raise PurchaseNotFound
     try:
         return _lock(Purchase.objects.filter(reference=reference), "reference")
     except Purchase.DoesNotExist:
