@@ -30,7 +30,6 @@ from rest_framework.views import APIView
 from ai_features import errors, logins, serializers
 from ai_features.authentication import TokenAuthentication
 from ai_features.billing import AIBillingService, balances, reservations, settlement, spending
-from ai_features.billing.requests import checked_key
 from ai_features.conf import PAYMENT_METHODS, ai_credits
 from ai_features.exceptions import (
     AICreditsError,
@@ -125,7 +124,7 @@ class PurchaseView(AIView):
         purchase = AIBillingService.purchase_credits(
             self.user,
             order.pop("package"),
-            idempotency_key=checked_key(request.headers.get("Idempotency-Key")),
+            idempotency_key=request.headers.get("Idempotency-Key"),
             **order | {"callback_url": callback_url(request, order["callback_url"])},
             cancel_url=_page(request, "ai_features_web:wallet"),
         )

@@ -84,8 +84,14 @@ class WalletAdmin(ReadOnlyAdmin):
     list_select_related = ("user",)
     search_fields = (USER_SEARCH, "user__email", "team")
     fields = (
-        *("user", "team", "balance_shown", "unallocated_shown", "held_shown", "debt_shown"),
-        *("next_expiry_at", "created_at"),
+        "user",
+        "team",
+        "balance_shown",
+        "unallocated_shown",
+        "held_shown",
+        "debt_shown",
+        "next_expiry_at",
+        "created_at",
     )
     inlines = (LotInline,)
     change_list_template = "admin/ai_features/wallet/change_list.html"

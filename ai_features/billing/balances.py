@@ -47,8 +47,8 @@ class Balance:
 
     @cached_property
     def expiring(self) -> tuple[ExpiringCredits, ...]:
-        """What is in the next lots to expire, by moment. Made when it is asked for, which most who look at a balance
-        don't: for many lots it takes as long as the rest."""
+        """What is in the next lots to expire, by moment: made when it is asked for, which most who look at a balance
+        don't."""
         first = sorted(map(_lot, self._first), key=lots.order_of_use)
         left = lots.left_after(first, self._unallocated) if self._unallocated else first
         return tuple(

@@ -108,8 +108,8 @@ def start(wallet: Wallet, buyer: AbstractBaseUser, order: Order) -> Purchase:
 
     Safe to repeat with the same `idempotency_key`: the same purchase and address come back, also while the first
     request is still at work. Raises EmailUnusable, PackageUnknown, PaymentMethodUnknown, AmountOutOfRange,
-    CallbackUrlRefused, IdempotencyConflict, PurchaseInProgress, or a PaystackError, after which the purchase is kept as
-    `failed` and its key is free again.
+    CallbackUrlRefused, IdempotencyKeyUnusable, IdempotencyConflict, PurchaseInProgress, or a PaystackError, after which
+    the purchase is kept as `failed` and its key is free again.
     """
     _refuse_what_is_no_text(order)
     purchase = _started_before(wallet, order)

@@ -5,7 +5,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from ai_features.billing import webhooks
+from ai_features.billing import AIBillingService, webhooks
 from ai_features.models import LedgerEntry, Purchase, Wallet, WebhookEvent
 from tests.paystack_facts import charge_success
 
@@ -26,6 +26,20 @@ def test_replay_finishes_what_was_cut_off(unfinished: WebhookEvent, wallet: Wall
     assert "completed" in capsys.readouterr().out
     call_command("replay_webhooks")
     assert capsys.readouterr().out == ""
+
+
+def test_event_that_was_done_meanwhile_is_not_done_again(unfinished: WebhookEvent, monkeypatch, capsys) -> None:
+    other = WebhookEvent.of(b"{}")
+    other.save()
+    replay = AIBillingService.replay_webhook
+
+    def while_somebody_does_the_other(event: WebhookEvent) -> WebhookEvent:
+        WebhookEvent.objects.filter(pk=other.pk).update(status="processed")
+        return replay(event)
+
+    monkeypatch.setattr(AIBillingService, "replay_webhook", while_somebody_does_the_other)
+    call_command("replay_webhooks")
+    assert capsys.readouterr().out.splitlines() == [f"{unfinished.pk} charge.success processed completed"]
 
 
 def test_dry_run_changes_nothing(unfinished: WebhookEvent, wallet: Wallet) -> None:

@@ -35,7 +35,7 @@ CREATE OR REPLACE PROCEDURE ai_features_spend_and_let_go(
 LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE
-  -- MAY_FLUSH of hot_path.py. Everybody may, unless somebody has forbidden it.
+  -- MAY_FLUSH of functions.py. Everybody may, unless somebody has forbidden it.
   may_flush boolean := has_function_privilege(3577::oid, 'EXECUTE');
 BEGIN
   IF may_flush THEN
