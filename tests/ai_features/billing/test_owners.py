@@ -59,7 +59,7 @@ def test_nobody_has_no_wallet_and_above_all_no_teams(team: Wallet, call: Any, no
 
 
 @pytest.mark.parametrize("key", ["", "x" * 101, "a\0", "\ud800", "two\nlines"])
-def test_unusable_key_of_a_team_makes_no_wallet(key: str) -> None:
+def test_unusable_key_of_a_team_makes_no_wallet(db: None, key: str) -> None:
     with pytest.raises(InvalidRequest):
         AIBillingService.grant(key, 5, reason="trial")
     assert not Wallet.objects.exists()
@@ -94,7 +94,7 @@ def test_reference_that_no_purchase_can_have_is_not_found(wallet: Wallet, refere
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nor_is_it_refunded() -> None:
+def test_nor_is_it_refunded(transactional_db: None) -> None:
     with pytest.raises(PurchaseNotFound):
         AIBillingService.refund("a\0", 1, reason="trial")
 
