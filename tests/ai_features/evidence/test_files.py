@@ -162,11 +162,13 @@ def test_memory_stays_flat(wallet: Wallet, tmp_path: Path, monkeypatch) -> None:
         for _ in range(entries // 200):
             AIBillingService.spend_many(wallet, [{"credits": "0.001"}] * 200)
         tracemalloc.start()
-        seal_entries(at_a_time=50)
+        seal_entries(at_a_time=10)
         export(tmp_path / "ledger.jsonl.gz")
         assert verify_ledger.main([str(tmp_path / "ledger.jsonl.gz")]) == 0
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return peak
 
-    assert peak(400) * 1.3 > peak(2000)
+    few, many = peak(400), peak(4000)
+    # Bytes for each entry more: held lines or copies of seals take over 110, connections that learn statements 40.
+    assert (many - few) / 3600 < 80
