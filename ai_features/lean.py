@@ -243,7 +243,7 @@ LANGUAGE plpgsql STABLE AS $$
 BEGIN RETURN QUERY {select}; END $$
 """
 
-# A row for each token in force; one without ids was left alone. Plans as in hot_path.sql.
+# A row for each token in force; one without ids was left alone. Plans as in apply.sql.
 _SPENDING = """
 DROP FUNCTION IF EXISTS ai_features_spend_by_token;
 CREATE FUNCTION ai_features_spend_by_token(

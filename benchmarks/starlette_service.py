@@ -28,7 +28,7 @@ SELECT w.balance, w.held, w.debt FROM knox_authtoken AS t
   JOIN ai_features_wallet AS w ON w.user_id = t.user_id WHERE t.digest = $1 AND t.expiry > now()
 """
 _SPEND = "SELECT ids, balance FROM ai_features_spend($1, $2, $3, NULL, NULL, $4, $5)"
-_SPEND_WAITING = "SELECT ids, balance FROM ai_features_apply($1::json, $2, $3, true)"
+_SPEND_WAITING = "SELECT ids, balance FROM ai_features_spend_each($1, $2, $3, '{}', '{}', $4, $5, true)"
 
 
 @asynccontextmanager
@@ -56,8 +56,7 @@ async def spend(request: Request) -> Response:
         micro = round(asked["credits"] * 1_000_000)
         spent = await database.fetchrow(_SPEND, wallet, micro, feature, member, now)
         if spent is None:
-            operation = {"n": 0, "op": "spend", "w": wallet, "c": micro, "f": feature, "m": member}
-            spent = await database.fetchrow(_SPEND_WAITING, orjson.dumps([operation]).decode(), [wallet], now)
+            spent = await database.fetchrow(_SPEND_WAITING, [wallet], [micro], [feature], [member], now)
     if spent is None:
         return _answer({"error": "insufficient_credits"}, 402)
     return _answer({"entry": spent["ids"][0], "new_balance": spent["balance"] / 1_000_000})

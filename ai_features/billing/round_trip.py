@@ -31,7 +31,6 @@ class Answer:
     again. While another uses the connection, only of numbers, truth values and arrays of them, since psycopg looks at
     the connection for how it has text and moments."""
 
-    count: int
     rows: Callable[[], list[Row]]
     begins_with_null: bool
     """So a procedure, which always answers with one row, says that it has nothing to say."""
@@ -53,7 +52,7 @@ def ask(sql: str, parameters: Sequence[Any]) -> Answer:
     with database.cursor() as cursor:
         cursor.execute(sql, parameters)
         rows: list[Row] = cursor.fetchall()
-        return Answer(len(rows), lambda: rows, bool(rows) and rows[0][0] is None)
+        return Answer(lambda: rows, bool(rows) and rows[0][0] is None)
 
 
 def _goes_straight(database: BaseDatabaseWrapper) -> bool:
@@ -79,7 +78,7 @@ def _straight(connection: Any, sql: str, parameters: Sequence[Any]) -> Answer:
             raise errors.OperationalError(result.error_message.decode(errors="replace"))
         raise errors.error_from_result(result)
     begins_with_null = bool(result.ntuples) and result.get_value(0, 0) is None
-    return Answer(result.ntuples, partial(_rows, connection, result), begins_with_null)
+    return Answer(partial(_rows, connection, result), begins_with_null)
 
 
 def _rows(connection: Any, result: Any) -> list[Row]:

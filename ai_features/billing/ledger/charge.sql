@@ -1,5 +1,5 @@
 -- One call with many entries, each array in the order of the entries: `spend_many`, and what a lease writes. No row: it
--- takes more thought (see hot_path.sql), and nothing has changed then.
+-- takes more thought (see apply.sql), and nothing has changed then.
 CREATE OR REPLACE FUNCTION ai_features_charge(
   op text, wallet bigint, total bigint, costs bigint[], features text[], pricings text[], notes text[], members user_key[],
   reservation bigint, closes boolean, until timestamptz, key text, request jsonb, now timestamptz)

@@ -12,12 +12,10 @@ from django.db import connection, connections
 _FUNCTIONS = [
     Path(__file__).with_name(name)
     for name in (
-        "hot_path.sql",
+        "apply.sql",
         "spend.sql",
         "spend_each.sql",
         "spend_from_one.sql",
-        "reserve_each.sql",
-        "capture_each.sql",
         "charge.sql",
         "settle.sql",
     )

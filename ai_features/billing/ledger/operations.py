@@ -40,14 +40,13 @@ class Operation:
     _elements: tuple[Element, ...] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
-    def plain_kind(self) -> str | None:
-        """`spend`, `reserve` or `capture` where many of it can share one statement: without a key, with one charge, and
-        the last of its reservation. None is for `one_by_one`."""
-        return self.op if self.key is None and len(self.charges) == 1 and self.closes else None
+    def is_plain_spend(self) -> bool:
+        """Whether its first elements say it all."""
+        return self.op == "spend" and self.key is None
 
     def elements(self) -> tuple[Element, ...]:
-        """What it adds to each array of the function of its plain kind. Written once, by its caller before it lines
-        up: whoever carries out a batch keeps all others waiting."""
+        """What it adds to each array, where it has one charge at most. Written once, by its caller before it lines up:
+        whoever carries out a batch keeps all others waiting."""
         if self._elements is None:
             self._elements = _elements_of(self)
         return self._elements
@@ -64,70 +63,54 @@ class Applied(NamedTuple):
     """Where the operation did not say it."""
 
 
+class Busy:
+    """The outcome of an operation whose wallet another transaction holds, or may hold, where it may not wait."""
+
+
+Outcome = Applied | Busy
+BUSY: Outcome = Busy()
+
+
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[Given]):
-    """What came of a batch, in its order; None was left alone, which no call was where it `is_complete`. To read it
-    takes a while, as with `round_trip.Answer`, and may be repeated."""
+    """What came of a batch, in its order; None was left alone. To read it takes a while, as with `round_trip.Answer`,
+    and may be repeated."""
 
     read: Callable[[], list[Given | None]]
-    is_complete: bool = False
 
 
-def in_order(asked: Sequence[Any], answer: Answer, make: Callable[..., Given | None]) -> Reply[Given]:
+def in_order(asked: Sequence[Any], answer: Answer, make: Callable[..., Given]) -> Reply[Given]:
     """What came of a batch, from rows that begin with the number of the call, from 1."""
-    return Reply(partial(_in_places, len(asked), answer.rows, make), is_complete=answer.count == len(asked))
+    return Reply(partial(_in_places, len(asked), answer.rows, make))
 
 
-def _in_places(size: int, rows: Callable[[], list[Row]], make: Callable[..., Given | None]) -> list[Given | None]:
+def _in_places(size: int, rows: Callable[[], list[Row]], make: Callable[..., Given]) -> list[Given | None]:
     outcomes: list[Given | None] = [None] * size
     for number, *row in rows():
         outcomes[number - 1] = make(*row)
     return outcomes
 
 
-class Busy:
-    """The outcome of an operation whose wallet another transaction holds, where it may not wait."""
-
-
-BUSY = Busy()
+SPEND_COLUMNS = 6
 
 
 def _elements_of(operation: Operation) -> tuple[Element, ...]:
-    """In the order of the parameters of its function."""
-    (charge,) = operation.charges
+    """In the order of the parameters of `apply.sql`, of which `spend_each.sql` has the first `SPEND_COLUMNS`; or, by
+    token, of the function for that (`lean.py`)."""
+    charge = operation.charges[0] if operation.charges else Charge(0)
+    about = elements_of_entry(charge)
     if operation.digest:
-        return operation.digest, *elements_of_entry(charge)[:-1]
+        return operation.digest, *about[:-1]
+    until = None if operation.expires_at is None else operation.expires_at.isoformat()
     mark = "true" if operation.over_http else None
-    if operation.op == "reserve":
-        until = None if operation.expires_at is None else operation.expires_at.isoformat()
-        about = charge.amount, quoted(charge.feature), quoted(key_text(charge.member_id)), quoted(charge.token or None)
-        return operation.wallet_id, *about, until, mark
-    if operation.op == "capture":
-        return operation.wallet_id, *elements_of_entry(charge), operation.reservation_id, mark
-    return operation.wallet_id, *elements_of_entry(charge)
+    which = operation.op, quoted(charge.token or None), operation.reservation_id, until, mark
+    request = None if operation.key is None else json_text(operation.request)
+    return operation.wallet_id, *about, *which, quoted(operation.key), quoted(request)
 
 
 def elements_of_entry(charge: Charge) -> tuple[Element, ...]:
     about = json_text(charge.pricing), json_text(charge.metadata), key_text(charge.member_id)
     return charge.amount, *map(quoted, (charge.feature, *about))
-
-
-def as_row(number: int, operation: Operation) -> dict[str, Any]:
-    """Keys as in the record of `hot_path.sql`."""
-    row: dict[str, Any] = {"n": number, "op": operation.op, "w": operation.wallet_id, "c": operation.credits}
-    if operation.key is not None:
-        row |= {"k": operation.key, "q": operation.request}
-    if operation.reservation_id is not None:
-        row["r"] = operation.reservation_id
-    if operation.over_http:
-        row["h"] = True
-    if operation.expires_at is not None:
-        row["e"] = operation.expires_at
-    for charge in operation.charges:
-        row |= {"f": charge.feature, "t": charge.token}
-        about = {"p": charge.pricing, "d": charge.metadata, "m": charge.member_id}
-        row |= {name: value for name, value in about.items() if value is not None}
-    return row
 
 
 def key_text(key: UserKey | None) -> str | None:

@@ -17,8 +17,8 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, Operation
 
 from ai_features.billing.ledger import deliveries, hot_path
 from ai_features.billing.ledger.deliveries import Delivery, Recorded
-from ai_features.billing.ledger.line import LARGE, LARGE_SOONER, Asked, Call, Given, Line, Read, nothing
-from ai_features.billing.ledger.operations import Applied, Busy, Operation, Reply
+from ai_features.billing.ledger.line import LARGE, LARGE_SOONER, Asked, Call, Given, Line, Read
+from ai_features.billing.ledger.operations import Applied, Busy, Operation, Outcome, Reply
 
 OWN_LINES_MAX = 256
 OWN_LINE_SECONDS = 0.25
@@ -32,8 +32,7 @@ def apply(operation: Operation) -> Applied | None:
     """As `hot_path.apply_one`. Inside a transaction of the caller's it goes alone, as it must."""
     if not _may_share():
         return hot_path.apply_one(operation)
-    if operation.digest or operation.plain_kind:
-        operation.elements()
+    operation.elements()
     line = _own_lines.get(_whose(operation))
     if line is None or line.is_over(OWN_LINE_SECONDS):
         outcome = (_token_line if operation.digest else _common_line).apply(operation)
@@ -59,30 +58,15 @@ def _may_share() -> bool:
     return database.vendor == "postgresql" and not database.in_atomic_block and database.get_autocommit()
 
 
-def _carry_out(batch: list[Call[Operation, Applied | Busy]], *, may_wait: bool) -> Read:
-    """Each way is a commit of its own: what the first has done stays done, whatever becomes of the second."""
-    way = hot_path.from_one if may_wait else partial(hot_path.together, may_wait=False)
-    reply = _send(way, batch)
-    if reply.is_complete:
-        return partial(_tell, batch, reply)
-    _tell(batch, reply)
-    rest = [call for call in batch if call.given is None and call.error is None]
-    return partial(_tell, rest, _send(partial(hot_path.one_by_one, may_wait=may_wait), rest)) if rest else nothing
+def _line(way: Way[Asked, Given], *, at_once: int, large: int = LARGE) -> Line[Asked, Given]:
+    return Line(partial(_carry_out, way), at_once=at_once, large=large)
 
 
-def _carry_out_by_token(batch: list[Call[Operation, Applied | Busy]], *, may_wait: bool) -> Read:
-    way = hot_path.from_one if may_wait else partial(hot_path.by_token, may_wait=False)
+def _carry_out(way: Way[Asked, Given], batch: list[Call[Asked, Given]]) -> Read:
     return partial(_tell, batch, _send(way, batch))
 
 
-def _settle(batch: list[Call[Delivery, Recorded]]) -> Read:
-    return partial(_tell, batch, _send(deliveries.settle, batch))
-
-
 def _send(way: Way[Asked, Given], batch: list[Call[Asked, Given]]) -> Reply[Given]:
-    for call in batch:
-        # What an earlier way said is no longer what came of it.
-        call.is_told = False
     try:
         return way([call.asked for call in batch])
     except (OperationalError, InterfaceError) as error:
@@ -108,25 +92,25 @@ def _tell(batch: list[Call[Asked, Given]], reply: Reply[Given]) -> None:
             call.error = error
 
 
-_common_line = Line(partial(_carry_out, may_wait=False), at_once=2)
-_token_line = Line(partial(_carry_out_by_token, may_wait=False), at_once=1, large=LARGE_SOONER)
-_own_lines: dict[int | str, Line[Operation, Applied | Busy]] = {}
-_deliveries = Line(_settle, at_once=1, large=LARGE_SOONER)
+_common_line: Line[Operation, Outcome] = _line(hot_path.together, at_once=2)
+_token_line: Line[Operation, Outcome] = _line(hot_path.by_token, at_once=1, large=LARGE_SOONER)
+_own_lines: dict[int | str, Line[Operation, Outcome]] = {}
+_deliveries = _line(deliveries.settle, at_once=1, large=LARGE_SOONER)
 
 
 def _whose(operation: Operation) -> int | str:
     return operation.digest or operation.wallet_id
 
 
-def _own_line(operation: Operation) -> Line[Operation, Applied | Busy]:
+def _own_line(operation: Operation) -> Line[Operation, Outcome]:
     """Kept for a while, since a wallet that was busy will be; whoever is still in one that goes is served, and only
     shares less."""
     if len(_own_lines) >= OWN_LINES_MAX:
         for other, line in list(_own_lines.items()):
             if line.is_empty:
                 _own_lines.pop(other, None)
-    carry_out, large = (_carry_out_by_token, LARGE_SOONER) if operation.digest else (_carry_out, LARGE)
-    line = Line(partial(carry_out, may_wait=True), at_once=1, large=large)
+    large = LARGE_SOONER if operation.digest else LARGE
+    line = _line(hot_path.from_one, at_once=1, large=large)
     whose = _whose(operation)
     if (old := _own_lines.get(whose)) is not None and old.is_over(OWN_LINE_SECONDS):
         _own_lines.pop(whose, None)

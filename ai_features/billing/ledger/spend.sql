@@ -1,5 +1,5 @@
 -- A call that is alone with its wallet, in one statement. No row: the wallet is held by another transaction, or it takes
--- more thought (see hot_path.sql); nothing has changed then.
+-- more thought (see apply.sql); nothing has changed then.
 CREATE OR REPLACE FUNCTION ai_features_spend(
   wallet bigint, cost bigint, feature text, pricing jsonb, metadata jsonb, member user_key, now timestamptz)
 RETURNS TABLE (ids bigint[], balance bigint, available bigint, low_balance bigint)

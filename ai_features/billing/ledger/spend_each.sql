@@ -1,5 +1,5 @@
 -- Several spends without a key in one statement, where each wallet can pay for all of its own: the same as ai_features_apply
--- does one by one, at less cost. A call that is not returned was left alone, with nothing changed for it.
+-- does, at less cost. A call that is not returned was left alone, with nothing changed for it.
 CREATE OR REPLACE FUNCTION ai_features_spend_each(
   wallets bigint[], costs bigint[], features text[], pricings text[], notes text[], members user_key[],
   now timestamptz, may_wait boolean)

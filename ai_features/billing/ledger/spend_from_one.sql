@@ -1,5 +1,5 @@
 -- Spends of one wallet, each array in the order of the entries: all of them, or no row where it takes more thought (see
--- hot_path.sql); nothing has changed then.
+-- apply.sql); nothing has changed then.
 CREATE OR REPLACE FUNCTION ai_features_spend_from_one(
   wallet bigint, total bigint, costs bigint[], features text[], pricings text[], notes text[], members user_key[],
   now timestamptz)

@@ -81,10 +81,10 @@ def test_each_of_a_batch_is_answered_on_its_own(token: str, other_buyer: User) -
     poor: str = AuthToken.objects.create(other_buyer)[1]
     AIBillingService.grant(other_buyer, 1, reason="trial")
     batch = [spend(token, 2), spend("a" * 64), spend(poor, 2), spend(token, 3)]
-    first, nobody, left_alone, second = hot_path.by_token(batch, may_wait=False).read()
+    first, nobody, left_alone, second = hot_path.by_token(batch).read()
     assert (nobody, left_alone) == (None, BUSY)
     assert [getattr(one, "balance", None) for one in (first, second)] == [8_000_000, 5_000_000]
-    assert hot_path.by_token([spend(poor, 2)], may_wait=True).read() == [None]
+    assert hot_path.by_token([spend(poor, 2)], may_wait=True).read() == [BUSY]
 
 
 @on_postgresql
@@ -118,7 +118,7 @@ def test_spend_waits_for_its_own_wallet_and_not_for_others(token: str, other_buy
     AIBillingService.grant(other_buyer, 1, reason="trial")
     with transaction.atomic():
         Wallet.objects.select_for_update(no_key=True).get(user__username="ama")
-        (outcomes,) = at_once(lambda: hot_path.by_token([spend(token), spend(free)], may_wait=False).read())
+        (outcomes,) = at_once(lambda: hot_path.by_token([spend(token), spend(free)]).read())
     assert (outcomes[0], outcomes[1].balance) == (BUSY, 0)
 
 

@@ -43,7 +43,7 @@ def rich(wallet: Wallet) -> Wallet:
 
 
 def carry_out(calls: list[Call[Operation, Applied | Busy]]) -> None:
-    queue._carry_out(calls, may_wait=True)()
+    queue._carry_out(hot_path.from_one, calls)()
 
 
 def by_wallet(wallet: Wallet) -> list[Operation]:

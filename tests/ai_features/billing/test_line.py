@@ -17,7 +17,7 @@ from ai_features.billing.ledger import line as lines
 from ai_features.billing.ledger import queue
 from ai_features.billing.ledger.accounts import Charge
 from ai_features.billing.ledger.line import LARGE, LARGE_SOONER, Call, Errand, Line
-from ai_features.billing.ledger.operations import BUSY, Applied, Operation, Reply
+from ai_features.billing.ledger.operations import BUSY, Applied, Operation, Outcome, Reply
 from ai_features.billing.ledger.queue import _tell
 from tests.waiting import until
 
@@ -260,27 +260,6 @@ def line_up_behind(pool: ThreadPoolExecutor, line: Line[Any, Any], gates: Gates)
     return calls[1:]
 
 
-def test_neither_is_one_whose_second_way_is_interrupted(pool: ThreadPoolExecutor, gates: Gates, monkeypatch) -> None:
-    def from_one(asked: Sequence[Any]) -> Reply[Any]:
-        if asked == [0]:
-            gates.asked[0].set()
-            assert gates.may_answer[0].wait(20)
-        return Reply(lambda: asked if asked == [0] else [1, None, None], is_complete=asked == [0])
-
-    def one_by_one(asked: Sequence[Any], *, may_wait: bool) -> Reply[Any]:
-        assert asked == [2, 3]
-        raise InterruptedByHand
-
-    monkeypatch.setattr(queue.hot_path, "from_one", from_one)
-    monkeypatch.setattr(queue.hot_path, "one_by_one", one_by_one)
-    line: Line[Any, Any] = Line(partial(queue._carry_out, may_wait=True), at_once=1)
-    first, *others = line_up_behind(pool, line, gates)
-    assert first.result(20) == 1
-    for call in others:
-        with pytest.raises(OperationalError, match="interrupted"):
-            call.result(20)
-
-
 def test_leader_interrupted_right_after_it_took_the_others_along_wakes_them(
     pool: ThreadPoolExecutor, gates: Gates, monkeypatch
 ) -> None:
@@ -403,15 +382,17 @@ def ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """How calls on a wallet went, which is busy whenever it is tried among others."""
     ways: list[str] = []
 
-    def outcome(name: str, batch: Sequence[Any], given: Any) -> Callable[[], None]:
-        ways.append(name)
-        return partial(_tell, batch, Reply(lambda: [given] * len(batch)))
+    def way(name: str, given: Outcome) -> Callable[[Sequence[Operation]], Reply[Outcome]]:
+        def carry_out(asked: Sequence[Operation]) -> Reply[Outcome]:
+            ways.append(name)
+            return Reply(lambda: [given] * len(asked))
 
-    common: Line[Any, Any] = Line(lambda batch: outcome("among others", batch, BUSY), at_once=1)
+        return carry_out
+
     monkeypatch.setattr(queue, "_own_lines", {})
     monkeypatch.setattr(queue, "_may_share", lambda: True)
-    monkeypatch.setattr(queue, "_common_line", common)
-    monkeypatch.setattr(queue, "_carry_out", lambda batch, **_: outcome("alone", batch, Applied([1], 0, 0, None)))
+    monkeypatch.setattr(queue, "_common_line", queue._line(way("among others", BUSY), at_once=1))
+    monkeypatch.setattr(queue.hot_path, "from_one", way("alone", Applied([1], 0, 0, None)))
     return ways
 
 

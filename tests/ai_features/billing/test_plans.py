@@ -14,7 +14,7 @@ from knox.models import get_token_model
 
 from ai_features import lean
 from ai_features.billing.ledger import deliveries, hot_path
-from ai_features.billing.ledger.operations import Applied, Busy, Operation, Reply
+from ai_features.billing.ledger.operations import Applied, Operation, Outcome, Reply
 from ai_features.billing.settlement import delivery_of
 from ai_features.models import Lot, Purchase, Reservation, Wallet, WebhookEvent
 from tests.ai_features.billing.test_reservations_together import CREDIT, UNTIL, capture, reserve
@@ -85,10 +85,10 @@ def capture_of_its_own(wallet: Wallet) -> Operation:
     return capture(wallet, wallet.reservations.get().pk, 1)
 
 
-WAYS: dict[str, tuple[Callable[..., Reply[Applied | Busy]], Callable[[Wallet], Operation]]] = {
+WAYS: dict[str, tuple[Callable[..., Reply[Outcome]], Callable[[Wallet], Operation]]] = {
     "spends": (hot_path.together, lambda wallet: spend(wallet, 1)),
     "spends by token": (hot_path.by_token, spend_by_token),
-    "spends with keys": (hot_path.one_by_one, spend_with_a_key),
+    "spends with keys": (hot_path.together, spend_with_a_key),
     "reservations": (hot_path.together, lambda wallet: reserve(wallet, 1)),
     "captures": (hot_path.together, capture_of_its_own),
 }
@@ -100,7 +100,7 @@ def test_batch_reads_few_rows(crowd: list[Wallet], way: str, size: int) -> None:
     carry_out, operation = WAYS[way]
     batch = [operation(wallet) for wallet in crowd[-size:]]
     with few_rows_read():
-        outcomes = carry_out(batch, may_wait=False).read()
+        outcomes = carry_out(batch).read()
     assert all(isinstance(outcome, Applied) for outcome in outcomes)
 
 
@@ -142,7 +142,7 @@ def _lots_read() -> int:
 
 
 def test_functions_that_take_arrays_keep_their_plans(db: None) -> None:
-    """See hot_path.sql. Procedures, which can have no settings where they end a transaction, leave it to functions."""
+    """See apply.sql. Procedures, which can have no settings where they end a transaction, leave it to functions."""
     with connection.cursor() as cursor:
         cursor.execute("""
             SELECT proname, coalesce(proconfig, '{}') FROM pg_proc

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,10 +14,10 @@ from ai_features.billing import AIBillingService
 from ai_features.billing.ledger import hot_path, queue
 from ai_features.billing.ledger.accounts import Charge
 from ai_features.billing.ledger.line import Call
-from ai_features.billing.ledger.operations import Applied, Busy, Operation
-from ai_features.models import LedgerEntry, Reservation, Wallet
+from ai_features.billing.ledger.operations import BUSY, Applied, Busy, Operation
+from ai_features.models import IdempotencyKey, LedgerEntry, Reservation, Wallet
 from tests.ai_features.billing.test_hot_path import UNUSUAL
-from tests.ai_features.billing.test_spends_together import carried_out, spend
+from tests.ai_features.billing.test_spends_together import spend
 from tests.laws import assert_laws
 
 pytestmark = [
@@ -100,13 +101,10 @@ def test_threshold_of_the_wallet_is_told(rich: Wallet, held: int) -> None:
     assert [one.low_balance for one in outcomes if isinstance(one, Applied)] == [7, 7]
 
 
-def test_wallet_that_cannot_pay_for_all_refuses_no_other_and_sets_aside_what_it_can(
-    rich: Wallet, other: Wallet
-) -> None:
+def test_wallet_that_cannot_pay_for_all_refuses_no_other(rich: Wallet, other: Wallet) -> None:
     asked = [reserve(rich, 6), reserve(other, 1), reserve(rich, 6), reserve(rich, 4)]
     assert told(together(*asked)) == [None, (20, 19), None, None]
-    assert told(carried_out(asked)) == [(10, 4), (20, 18), None, (10, 0)]
-    assert Reservation.objects.filter(wallet=rich).count() == 2
+    assert not Reservation.objects.filter(wallet=rich).exists()
 
 
 @pytest.mark.parametrize("state", UNUSUAL)
@@ -211,15 +209,60 @@ def test_part_that_a_lease_has_charged_stays_charged(rich: Wallet, held: int) ->
     assert Reservation.objects.get(pk=held).captured == 4 * CREDIT
 
 
-def test_others_than_plain_ones_are_left_to_the_loop(rich: Wallet, held: int) -> None:
-    plain = capture(rich, held, 1)
-    keyed = Operation("reserve", rich.pk, CREDIT, [Charge(CREDIT)], key="k", expires_at=UNTIL)
-    staying = Operation("capture", rich.pk, CREDIT, [Charge(CREDIT)], reservation_id=held, closes=False)
-    several = Operation("capture", rich.pk, CREDIT, [Charge(CREDIT // 2)] * 2, reservation_id=held)
+def test_call_whose_key_was_seen_is_left_alone_and_harms_no_other(rich: Wallet, other: Wallet, held: int) -> None:
+    AIBillingService.spend(rich, 1, idempotency_key="used")
+    before = IdempotencyKey.objects.values().get()
+    outcomes = together(
+        replace(capture(rich, held, 1), key="used"),
+        replace(reserve(rich, 1), key="new"),
+        replace(spend(rich, 1), key="new"),
+        replace(spend(other, 1), key="used"),
+        spend(rich, 1),
+    )
+    assert told(outcomes) == [None, (9, 3), None, (19, 19), (8, 2)]
+    assert Reservation.objects.get(pk=held).status == "open"
+    assert IdempotencyKey.objects.get(wallet=rich, key="used").answer == before["answer"]
+    assert IdempotencyKey.objects.count() == 3
+    assert_laws(rich)
+
+
+def test_key_is_kept_with_request_and_answer(rich: Wallet, held: int) -> None:
+    asked = {"operation": 'say "hi"', "credits": "1"}
+    made, _, let_go = together(
+        replace(reserve(rich, 1), key='a "key", {}', request=asked),
+        spend(rich, 1),
+        replace(Operation("release", rich.pk, 0, reservation_id=held), key="gone", request=asked),
+    )
+    assert isinstance(made, Applied)
+    assert isinstance(let_go, Applied)
+    kept = {key.key: (key.request, key.answer) for key in IdempotencyKey.objects.all()}
+    until = kept['a "key", {}'][1].pop("expires_at")
+    assert datetime.fromisoformat(until) == UNTIL
+    assert kept == {
+        'a "key", {}': (asked, {"ids": made.ids, "balance": 10 * CREDIT}),
+        "gone": (asked, {"ids": [held], "balance": 10 * CREDIT}),
+    }
+    assert told([made, let_go]) == [(10, 9), (10, 10)]
+
+
+def test_what_a_release_lets_go_of_is_there_for_the_others(rich: Wallet, held: int) -> None:
     release = Operation("release", rich.pk, 0, reservation_id=held)
-    for other in (keyed, staying, several, release):
-        assert together(plain, other) == [None, None]
-        assert together(other) == [None]
+    made, let_go, spent = together(reserve(rich, 6), release, spend(rich, 4))
+    assert isinstance(made, Applied)
+    assert told([made, let_go, spent]) == [(10, 4), (10, 10), (6, 0)]
+    assert list(Reservation.objects.order_by("pk").values_list("pk", "status", "captured")) == [
+        (held, "released", 0),
+        (made.ids[0], "open", 0),
+    ]
+    assert [entry.kind for entry in rich.entries.order_by("pk")] == ["grant", "spend"]
+    assert_laws(rich)
+
+
+def test_wallet_that_does_not_exist_may_wait_for_ever(rich: Wallet, held: int) -> None:
+    nobodys = Operation("reserve", 0, CREDIT, [Charge(CREDIT)], expires_at=UNTIL)
+    for may_wait in (False, True):
+        assert together(nobodys, may_wait=may_wait) == [BUSY]
+    assert hot_path.apply_one(nobodys) is None
 
 
 def test_spends_reservations_and_captures_share_a_statement(
@@ -236,8 +279,8 @@ def test_spends_reservations_and_captures_share_a_statement(
     ]
     with django_assert_num_queries(1):
         outcomes = together(*batch[:-1])
-    # A capture first, a reservation next: of 10, of which 5 and 1 were set aside.
-    assert told(outcomes) == [(18, 17), (7, 2), (5, 0), (7, 6), (20, 19)]
+    # A capture first: of 10, of which 5 and 1 were set aside.
+    assert told(outcomes) == [(18, 18), (7, 2), (5, 0), (7, 6), (18, 17)]
     assert told(together(*batch[:3], spend(rich, 9))) == [(16, 15), None, None, None]
     entries = LedgerEntry.objects.filter(wallet=rich, kind__in=["capture", "spend"]).order_by("id")
     assert [(entry.kind, entry.balance_after // CREDIT) for entry in entries] == [("capture", 7), ("spend", 5)]
@@ -245,18 +288,16 @@ def test_spends_reservations_and_captures_share_a_statement(
     assert_laws(other)
 
 
-def test_what_a_statement_of_several_kinds_leaves_alone_is_done_call_by_call(
-    rich: Wallet, other: Wallet, held: int
-) -> None:
+def test_wallet_that_can_pay_for_its_captures_alone_pays_for_those(rich: Wallet, other: Wallet, held: int) -> None:
     batch = [spend(rich, 1), reserve(rich, 6), capture(rich, held, 3), spend(other, 1), spend(rich, 9)]
-    assert told(carried_out(batch)) == [(6, 0), (7, 1), (7, 7), (19, 19), None]
+    assert told(together(*batch)) == [None, None, (7, 7), (19, 19), None]
     assert_laws(rich)
 
 
 def test_call_with_a_key_among_plain_ones_of_several_kinds(rich: Wallet, other: Wallet, held: int) -> None:
     keyed = Operation("spend", other.pk, CREDIT, [Charge(CREDIT)], key="k")
     batch = [spend(rich, 1), capture(rich, held, 3), keyed, reserve(other, 2)]
-    assert told(carried_out(batch)) == [(9, 4), (6, 6), (19, 19), (19, 17)]
+    assert told(together(*batch)) == [(6, 6), (7, 7), (19, 19), (19, 17)]
     assert_laws(rich)
     assert_laws(other)
 
@@ -265,7 +306,7 @@ def test_call_with_a_key_among_plain_ones_of_several_kinds(rich: Wallet, other: 
 def test_call_that_is_refused_harms_none_of_another_kind(rich: Wallet, other: Wallet, held: int) -> None:
     asked = [reserve(rich, 1, feature="x" * 100), capture(rich, held, 3), spend(other, 1)]
     calls = [Call[Operation, Applied | Busy](one) for one in asked]
-    queue._carry_out(calls, may_wait=False)()
+    queue._carry_out(hot_path.together, calls)()
     assert told([call.given for call in calls]) == [None, (7, 7), (19, 19)]
     assert calls[0].error is not None
 
@@ -273,7 +314,7 @@ def test_call_that_is_refused_harms_none_of_another_kind(rich: Wallet, other: Wa
 @pytest.mark.django_db(transaction=True)
 def test_reservation_too_long_for_its_column_harms_no_other(rich: Wallet, other: Wallet) -> None:
     calls = [Call[Operation, Applied | Busy](one) for one in (reserve(rich, 1, feature="x" * 100), reserve(other, 1))]
-    queue._carry_out(calls, may_wait=False)()
+    queue._carry_out(hot_path.together, calls)()
     assert told([call.given for call in calls]) == [None, (20, 19)]
     assert calls[0].error is not None
 
@@ -314,7 +355,7 @@ def lock(wallet: Wallet) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("kind", ["reserve", "capture", "both"])
+@pytest.mark.parametrize("kind", ["reserve", "capture", "both", "keyed"])
 def test_wallet_that_another_transaction_holds_is_passed_over(
     rich: Wallet, other: Wallet, held: int, kind: str
 ) -> None:
@@ -323,9 +364,11 @@ def test_wallet_that_another_transaction_holds_is_passed_over(
         "reserve": [reserve(rich, 1), reserve(other, 1)],
         "capture": [capture(rich, held, 1), capture(other, theirs, 1)],
         "both": [reserve(rich, 1), capture(other, theirs, 1)],
+        "keyed": [replace(spend(rich, 1), key="k"), replace(spend(other, 1), key="k")],
     }[kind]
     outcomes = while_locked(lambda: lock(rich), lambda: together(*batch), is_released=False)
-    assert [one is not None for one in outcomes] == [False, True]
+    assert outcomes[0] is BUSY
+    assert isinstance(outcomes[1], Applied)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -342,6 +385,18 @@ def test_reservation_that_ends_while_its_capture_waits_is_left_alone(rich: Walle
     wait = capture(rich, held, 1)
     outcomes = while_locked(
         lambda: AIBillingService.release(rich, held), lambda: together(wait, may_wait=True), is_released=True
+    )
+    assert outcomes == [None]
+    assert_laws(rich)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_key_that_is_used_while_a_call_waits_leaves_it_alone(rich: Wallet) -> None:
+    wait = replace(spend(rich, 1), key="k")
+    outcomes = while_locked(
+        lambda: AIBillingService.spend(rich, 2, idempotency_key="k"),
+        lambda: together(wait, may_wait=True),
+        is_released=True,
     )
     assert outcomes == [None]
     assert_laws(rich)

@@ -7,11 +7,13 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from ai_features.billing import AIBillingService
-from ai_features.billing.ledger import queue
+from ai_features.billing.ledger import hot_path, queue
 from ai_features.billing.ledger.accounts import Charge
 from ai_features.billing.ledger.line import Call
 from ai_features.billing.ledger.operations import Applied, Busy, Operation
+from ai_features.exceptions import InsufficientCredits
 from ai_features.models import LedgerEntry, Wallet
+from tests.ai_features.billing.test_races import at_once
 from tests.laws import assert_laws
 
 pytestmark = [
@@ -34,7 +36,7 @@ def spend(wallet: Wallet, credits_: int, feature: str = "chat", **about: Any) ->
 
 def carry_out(operations: list[Operation], *, may_wait: bool = False) -> list[Call[Operation, Applied | Busy]]:
     calls: list[Call[Operation, Applied | Busy]] = [Call(operation) for operation in operations]
-    queue._carry_out(calls, may_wait=may_wait)()
+    queue._carry_out(hot_path.from_one if may_wait else hot_path.together, calls)()
     return calls
 
 
@@ -88,27 +90,42 @@ def test_calls_of_one_wallet_keep_who_and_at_what_price_and_are_owed_by_its_lots
 
 
 @in_each_line
-def test_one_wallet_that_cannot_pay_for_all_pays_what_it_can(wallet: Wallet, may_wait: bool) -> None:
+def test_one_wallet_that_cannot_pay_for_all_is_left_alone(wallet: Wallet, may_wait: bool) -> None:
     AIBillingService.grant(wallet, 3, reason="trial")
-    assert _balances(carried_out([spend(wallet, cost) for cost in (2, 2, 1)], may_wait=may_wait)) == [1, None, 0]
+    assert _balances(carried_out([spend(wallet, cost) for cost in (2, 2, 1)], may_wait=may_wait)) == [None] * 3
+    assert AIBillingService.balance(wallet).balance == 3
 
 
-def test_wallet_that_cannot_pay_for_all_refuses_no_other_and_pays_what_it_can(wallet: Wallet, other: Wallet) -> None:
+def test_wallet_that_cannot_pay_for_all_refuses_no_other(wallet: Wallet, other: Wallet) -> None:
     AIBillingService.grant(wallet, 10, reason="trial")
     AIBillingService.grant(other, 3, reason="trial")
     outcomes = carried_out([spend(other, 2), spend(wallet, 1), spend(other, 2), spend(other, 1)])
-    assert _balances(outcomes) == [1, 9, None, 0]
+    assert _balances(outcomes) == [None, 9, None, None]
+    assert AIBillingService.balance(other).balance == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_calls_at_once_that_a_wallet_cannot_all_pay_for_are_paid_as_far_as_it_can(wallet: Wallet) -> None:
+    AIBillingService.grant(wallet, 3, reason="trial")
+
+    def spent() -> bool:
+        try:
+            AIBillingService.spend(wallet, 1)
+        except InsufficientCredits:
+            return False
+        return True
+
+    assert sum(at_once(*[spent] * 16)) == 3
+    assert AIBillingService.balance(wallet).balance == 0
+    assert_laws(wallet)
 
 
 @in_each_line
-def test_costs_whose_sum_is_past_any_number_are_refused(wallet: Wallet, may_wait: bool) -> None:
+def test_costs_whose_sum_is_past_any_number_are_left_alone(wallet: Wallet, may_wait: bool) -> None:
     AIBillingService.grant(wallet, 10, reason="trial")
     most = 9_000_000_000_000
-    assert _balances(carried_out([spend(wallet, most), spend(wallet, 1), spend(wallet, most)], may_wait=may_wait)) == [
-        None,
-        9,
-        None,
-    ]
+    outcomes = carried_out([spend(wallet, most), spend(wallet, 1), spend(wallet, most)], may_wait=may_wait)
+    assert _balances(outcomes) == [None] * 3
 
 
 @in_each_line
@@ -125,13 +142,11 @@ def test_text_of_any_kind_is_kept_as_it_is(wallet: Wallet, may_wait: bool) -> No
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_committed_is_not_done_again_for_another_that_the_database_refuses(
-    wallet: Wallet, other: Wallet
-) -> None:
+def test_call_that_the_database_refuses_harms_no_other(wallet: Wallet, other: Wallet) -> None:
     AIBillingService.grant(wallet, 10, reason="trial")
-    AIBillingService.grant(other, 3, reason="trial")
+    AIBillingService.grant(other, 4, reason="trial")
     unfit = spend(other, 2, "x" * 1000)
     calls = carry_out([spend(wallet, 1), unfit, spend(other, 2)])
-    assert _balances([call.given for call in calls]) == [9, None, 1]
+    assert _balances([call.given for call in calls]) == [9, None, 2]
     assert [call.error is not None for call in calls] == [False, True, False]
     assert AIBillingService.balance(wallet).balance == 9

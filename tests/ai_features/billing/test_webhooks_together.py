@@ -10,7 +10,7 @@ from time_machine import TimeMachineFixture
 
 from ai_features.billing import AIBillingService
 from ai_features.billing.ledger import Delivery, queue
-from ai_features.billing.ledger.deliveries import Recorded
+from ai_features.billing.ledger.deliveries import Recorded, settle
 from ai_features.billing.ledger.line import Call
 from ai_features.billing.settlement import delivery_of
 from ai_features.models import LedgerEntry, Lot, Purchase, Wallet, WebhookEvent
@@ -53,7 +53,7 @@ def _delivery(purchase: Purchase, *, event: str = "charge.success", **changes: o
 
 def carried_out(*deliveries: Delivery) -> list[Call[Delivery, Recorded]]:
     calls: list[Call[Delivery, Recorded]] = [Call(delivery) for delivery in deliveries]
-    queue._settle(calls)()
+    queue._carry_out(settle, calls)()
     return calls
 
 
