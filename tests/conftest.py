@@ -17,7 +17,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """The PostgreSQL run is for what touches the database; all else has run on SQLite's."""
     if test_settings.TEST_DATABASE != "postgresql":
         return
-    touching = [item for item in items if {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))]
+    touching = [
+        item
+        for item in items
+        if item.get_closest_marker("django_db") or {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))
+    ]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(touching)])
     items[:] = touching
 
