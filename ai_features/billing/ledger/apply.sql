@@ -6,9 +6,9 @@
 -- than its reservation holds, so it is always paid for; what captures and releases let go of is there for the others of
 -- their wallet, which are paid for all together or left alone.
 --
--- That a reservation is open is known only once its wallet is locked: the UPDATE looks at it anew where another transaction
--- has just ended it. Its status is compared as no index has it; else PostgreSQL, while few are open, reads all that are. Of
--- two calls that end one reservation the statement takes one.
+-- Wallets are locked by a statement before it, so that it sees them, their reservations and their keys as whoever had the
+-- lock has left them. Reservations' status is compared as no index has it; else PostgreSQL, while few are open, reads all
+-- that are. Of two calls that end one reservation the statement takes one.
 --
 -- Two settings, here and in all functions that take arrays. PostgreSQL would plan anew for each array, since it thinks a
 -- plan for just these few elements cheaper; but planning takes longer than all the rest. And while there are a thousand
@@ -23,15 +23,15 @@ RETURNS TABLE (n bigint, ids bigint[], balance bigint, available bigint, low_bal
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 #variable_conflict use_variable
 DECLARE
-  at_hand bigint[] := wallets;
+  at_hand bigint[];            -- the wallets that are locked
   known bigint[] := '{}';      -- the calls whose key was seen before
 BEGIN
   IF may_wait THEN
-    PERFORM FROM ai_features_wallet AS x WHERE x.id = ANY (wallets) ORDER BY x.id FOR NO KEY UPDATE;
+    at_hand := ARRAY(SELECT x.id FROM ai_features_wallet AS x WHERE x.id = ANY (wallets) ORDER BY x.id FOR NO KEY UPDATE);
+  ELSE
+    at_hand := ARRAY(SELECT x.id FROM ai_features_wallet AS x WHERE x.id = ANY (wallets) FOR NO KEY UPDATE SKIP LOCKED);
   END IF;
   IF cardinality(keys) > 0 THEN
-    -- Whoever has used a key of a wallet's had its lock, so one looks after it has the lock oneself.
-    at_hand := ARRAY(SELECT x.id FROM ai_features_wallet AS x WHERE x.id = ANY (wallets) FOR NO KEY UPDATE SKIP LOCKED);
     known := ARRAY(
       SELECT a.n FROM unnest(wallets, keys) WITH ORDINALITY AS a (wallet, key, n)
        WHERE EXISTS (SELECT FROM ai_features_idempotencykey AS x WHERE x.wallet_id = a.wallet AND x.key = a.key)
@@ -39,19 +39,16 @@ BEGIN
                       WHERE b.wallet = a.wallet AND b.key = a.key AND b.n < a.n));
   END IF;
   RETURN QUERY
-  WITH free AS (
-    SELECT x.id, x.balance, x.held, x.low_balance, x.debt = 0 AND x.overdue = 0 AND NOT x.is_capped
-           AND (x.next_expiry_at IS NULL OR x.next_expiry_at > now) AS is_usual
-      FROM ai_features_wallet AS x WHERE x.id = ANY (at_hand) FOR NO KEY UPDATE SKIP LOCKED
-  ), calls AS (
-    SELECT a.*, f.balance, f.balance - f.held AS available, f.low_balance AS low,
+  WITH calls AS (
+    SELECT a.*, x.balance, x.balance - x.held AS available, x.low_balance AS low,
            CASE a.op WHEN 'reserve' THEN 0 ELSE a.cost END AS spent
       FROM unnest(
              wallets, costs, features, pricings, notes, members, ops, tokens, reservations, ends, over_http, keys, requests)
         WITH ORDINALITY AS a (
              wallet, cost, feature, pricing, note, member, op, token, reservation, until, is_http, key, request, n)
-      JOIN free AS f ON f.id = a.wallet AND f.is_usual
-     WHERE a.n <> ALL (known)
+      JOIN ai_features_wallet AS x ON x.id = a.wallet AND x.id = ANY (at_hand)
+     WHERE a.n <> ALL (known) AND x.debt = 0 AND x.overdue = 0 AND NOT x.is_capped
+       AND (x.next_expiry_at IS NULL OR x.next_expiry_at > now)
   ), ended AS (
     UPDATE ai_features_reservation AS x
        SET captured = x.captured + c.cost, ended_at = now,
@@ -63,8 +60,8 @@ BEGIN
     RETURNING c.n, x.credits AS let_go
   ), weighed AS (
     SELECT c.*, e.n AS ends, coalesce(e.let_go, 0) AS let_go,
-           (c.balance - sum(c.spent) OVER so_far)::bigint AS leaves,
-           (c.available + sum(coalesce(e.let_go, 0) - c.cost) OVER so_far)::bigint AS leaves_available,
+           c.balance - sum(c.spent) OVER so_far AS leaves,
+           c.available + sum(coalesce(e.let_go, 0) - c.cost) OVER so_far AS leaves_available,
            c.available + sum(coalesce(e.let_go, 0) - c.cost) OVER (PARTITION BY c.wallet) AS in_the_end
       FROM calls AS c LEFT JOIN ended AS e ON e.n = c.n
      WHERE e.n IS NOT NULL OR c.op IN ('spend', 'reserve')
@@ -97,8 +94,8 @@ BEGIN
            json_strip_nulls(json_build_object('ids', ARRAY[d.id], 'balance', d.leaves, 'expires_at', d.until))
       FROM done AS d WHERE d.key IS NOT NULL
   )
-  SELECT d.n, ARRAY[d.id], d.leaves, d.leaves_available, d.low FROM done AS d
+  SELECT d.n, ARRAY[d.id], d.leaves::bigint, d.leaves_available::bigint, d.low FROM done AS d
    UNION ALL
   SELECT a.n, NULL, NULL, NULL, NULL FROM unnest(wallets) WITH ORDINALITY AS a (wallet, n)
-   WHERE a.wallet <> ALL (ARRAY(SELECT f.id FROM free AS f));
+   WHERE a.wallet <> ALL (at_hand);
 END $$

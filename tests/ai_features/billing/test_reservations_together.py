@@ -1,17 +1,18 @@
 """Reservations, and captures, that share a statement are done each as if it had come alone, or left alone."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection, connections, transaction
 
 from ai_features.billing import AIBillingService
-from ai_features.billing.ledger import hot_path, queue
+from ai_features.billing.ledger import functions, hot_path, queue
 from ai_features.billing.ledger.accounts import Charge
 from ai_features.billing.ledger.line import Call
 from ai_features.billing.ledger.operations import BUSY, Applied, Busy, Operation
@@ -19,6 +20,7 @@ from ai_features.models import IdempotencyKey, LedgerEntry, Reservation, Wallet
 from tests.ai_features.billing.test_hot_path import UNUSUAL
 from tests.ai_features.billing.test_spends_together import spend
 from tests.laws import assert_laws
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.django_db,
@@ -105,6 +107,14 @@ def test_wallet_that_cannot_pay_for_all_refuses_no_other(rich: Wallet, other: Wa
     asked = [reserve(rich, 6), reserve(other, 1), reserve(rich, 6), reserve(rich, 4)]
     assert told(together(*asked)) == [None, (20, 19), None, None]
     assert not Reservation.objects.filter(wallet=rich).exists()
+
+
+@pytest.mark.parametrize("kind", ["reserve", "both", "spend with a key"])
+def test_costs_whose_sum_is_past_any_number_are_left_alone(rich: Wallet, other: Wallet, kind: str) -> None:
+    most = 9_000_000_000_000
+    keyed = [replace(spend(rich, most), key=key) for key in "ab"]
+    both = {"reserve": [reserve(rich, most)] * 2, "both": [spend(rich, most), reserve(rich, most)]}.get(kind, keyed)
+    assert told(together(*both, reserve(other, 1))) == [None, None, (20, 19)]
 
 
 @pytest.mark.parametrize("state", UNUSUAL)
@@ -400,3 +410,47 @@ def test_key_that_is_used_while_a_call_waits_leaves_it_alone(rich: Wallet) -> No
     )
     assert outcomes == [None]
     assert_laws(rich)
+
+
+@pytest.fixture
+def pausing(db: None, monkeypatch) -> Iterator[None]:
+    """The function stops between what it sees at first and its locks, until advisory lock 7 is free."""
+    text = (Path(hot_path.__file__).with_name("apply.sql")).read_text()
+    text = text[text.index("CREATE OR REPLACE") :].replace("user_key", functions.user_key_type())
+    pause = "AND (SELECT pg_advisory_xact_lock_shared(7)) IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED"
+    paused = text.replace("ai_features_apply(", "pausing_apply(").replace("FOR NO KEY UPDATE SKIP LOCKED", pause, 1)
+    assert pause in paused
+    with connection.cursor() as cursor:
+        cursor.execute(paused)
+    monkeypatch.setattr(hot_path, "_APPLY", hot_path._APPLY.replace("ai_features_apply", "pausing_apply"))
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("DROP FUNCTION pausing_apply")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("change", ["more credits", "fewer credits", "a key", "an ended reservation", "a cap"])
+@pytest.mark.usefixtures("pausing")
+def test_what_others_commit_before_the_lock_is_seen(rich: Wallet, held: int, change: str) -> None:
+    asked = {
+        "more credits": [spend(rich, 9), reserve(rich, 2)],
+        "fewer credits": [spend(rich, 2), reserve(rich, 2)],
+        "a key": [replace(spend(rich, 1), key="k")],
+        "an ended reservation": [capture(rich, held, 1)],
+        "a cap": [reserve(rich, 1)],
+    }[change]
+    changes: dict[str, Callable[[], Any]] = {
+        "more credits": lambda: AIBillingService.grant(rich, 20, reason="trial"),
+        "fewer credits": lambda: AIBillingService.spend(rich, 4),
+        "a key": lambda: IdempotencyKey.objects.create(wallet=rich, key="k", request={}, answer={}),
+        "an ended reservation": lambda: Reservation.objects.filter(pk=held).update(status="released", ended_at=UNTIL),
+        "a cap": lambda: Wallet.objects.filter(pk=rich.pk).update(is_capped=True),
+    }
+    with ThreadPoolExecutor(2) as pool:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(7)")
+            future = pool.submit(run_elsewhere, lambda: together(*asked))
+            until(someone_waits)
+            pool.submit(run_elsewhere, changes[change]).result(20)
+        outcomes = future.result(20)
+    assert told(outcomes) == ([(21, 16), (21, 14)] if change == "more credits" else [None] * len(asked))
