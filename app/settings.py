@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 from app import csp, logs
 
@@ -76,7 +77,12 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
+try:
+    DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
+    DATABASES["default"]["ENGINE"]
+except (KeyError, ValueError):
+    # Whatever it is may hold a password.
+    raise ImproperlyConfigured("DATABASE_URL is not like postgres://user:password@host:5432/name.") from None
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
         # A transaction that reads first and writes later cannot wait for another writer in SQLite's default

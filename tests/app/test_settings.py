@@ -40,3 +40,11 @@ def test_what_is_missing_is_named(change: dict[str, str], complaint: str) -> Non
     assert done.returncode == 1
     assert complaint in done.stderr
     assert "sk_live_x" not in done.stderr
+
+
+@pytest.mark.parametrize("address", ["", "db.internal", "/srv/db", "postgres://ama:pass@host:port/name"])
+def test_what_is_no_address_of_a_database_is_named_and_not_shown(address: str) -> None:
+    done = deploy_check(**PRODUCTION, DATABASE_URL=address)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("DATABASE_URL is not like postgres://user:password@host:5432/name.")
+    assert "ama:pass" not in done.stderr
