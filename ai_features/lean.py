@@ -243,7 +243,8 @@ LANGUAGE plpgsql STABLE AS $$
 BEGIN RETURN QUERY {select}; END $$
 """
 
-# A row for each token in force; one without ids was left alone. Plans as in apply.sql.
+# A row for each token in force; one without ids was left alone. Plans as in apply.sql; the limit has each token looked
+# up by itself, also by a plan that was made while there were few.
 _SPENDING = """
 DROP FUNCTION IF EXISTS ai_features_spend_by_token;
 CREATE FUNCTION ai_features_spend_by_token(
@@ -256,7 +257,8 @@ DECLARE
   members {user_key}[];
 BEGIN
   SELECT array_agg(a.wallet ORDER BY d.n), array_agg(a.member::{user_key} ORDER BY d.n) INTO wallets, members
-    FROM unnest(digests) WITH ORDINALITY AS d (digest, n) LEFT JOIN LATERAL ({select}) AS a (member, wallet) ON true;
+    FROM unnest(digests) WITH ORDINALITY AS d (digest, n) LEFT JOIN LATERAL ({select} LIMIT 1) AS a (member, wallet)
+      ON true;
   RETURN QUERY
   SELECT o.n, s.ids, s.balance, s.available, s.low_balance, o.wallet
     FROM unnest(wallets) WITH ORDINALITY AS o (wallet, n)

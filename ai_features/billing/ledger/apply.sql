@@ -32,11 +32,13 @@ BEGIN
     at_hand := ARRAY(SELECT x.id FROM ai_features_wallet AS x WHERE x.id = ANY (wallets) FOR NO KEY UPDATE SKIP LOCKED);
   END IF;
   IF cardinality(keys) > 0 THEN
+    -- A look each, by a question that PostgreSQL cannot turn into a table of all answers.
     known := ARRAY(
-      SELECT a.n FROM unnest(wallets, keys) WITH ORDINALITY AS a (wallet, key, n)
-       WHERE EXISTS (SELECT FROM ai_features_idempotencykey AS x WHERE x.wallet_id = a.wallet AND x.key = a.key)
-          OR EXISTS (SELECT FROM unnest(wallets, keys) WITH ORDINALITY AS b (wallet, key, n)
-                      WHERE b.wallet = a.wallet AND b.key = a.key AND b.n < a.n));
+      SELECT a.n
+        FROM (SELECT u.*, row_number() OVER (PARTITION BY u.wallet, u.key ORDER BY u.n) AS time
+                FROM unnest(wallets, keys) WITH ORDINALITY AS u (wallet, key, n) WHERE u.key IS NOT NULL) AS a
+       WHERE a.time > 1
+          OR (SELECT x.key FROM ai_features_idempotencykey AS x WHERE x.wallet_id = a.wallet AND x.key = a.key) IS NOT NULL);
   END IF;
   RETURN QUERY
   WITH calls AS (

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from datetime import timedelta
 
@@ -16,7 +17,7 @@ from ai_features import lean
 from ai_features.billing.ledger import deliveries, hot_path
 from ai_features.billing.ledger.operations import Applied, Operation, Outcome, Reply
 from ai_features.billing.settlement import delivery_of
-from ai_features.models import Lot, Purchase, Reservation, Wallet, WebhookEvent
+from ai_features.models import IdempotencyKey, Lot, Purchase, Reservation, Wallet, WebhookEvent
 from tests.ai_features.billing.test_reservations_together import CREDIT, UNTIL, capture, reserve
 from tests.ai_features.billing.test_spends_together import spend
 from tests.paystack_facts import charge_success, facts
@@ -31,21 +32,18 @@ TABLES = {
     "ai_features_wallet",
     "ai_features_reservation",
     "ai_features_ledgerentry",
+    "ai_features_idempotencykey",
+    "ai_features_purchase",
+    "ai_features_lot",
 }
 
 
 @pytest.fixture(params=["as they came", "once counted"])
 def crowd(request: pytest.FixtureRequest, db: None) -> list[Wallet]:
-    """Buyers with a token and an open reservation each, before PostgreSQL has looked at their tables and after."""
+    """Buyers, before PostgreSQL has looked at their tables and after."""
     if request.param == "as they came" and connection.pg_version < 180000:
         pytest.skip("PostgreSQL can be made to forget what it counted from 18 on")
-    users = User.objects.bulk_create(User(username=f"buyer {n}") for n in range(MANY))
-    wallets = Wallet.objects.bulk_create(Wallet(user=user, balance=9 * CREDIT, held=CREDIT) for user in users)
-    token = get_token_model()
-    token.objects.bulk_create(
-        token(digest=hash_token(user.username), token_key=f"{user.pk}", user=user, expiry=None) for user in users
-    )
-    Reservation.objects.bulk_create(Reservation(wallet=one, credits=CREDIT, expires_at=UNTIL) for one in wallets)
+    wallets = buyers(MANY)
     with connection.cursor() as cursor:
         if request.param == "once counted":
             cursor.execute(f"ANALYZE {', '.join(TABLES)}")
@@ -53,6 +51,20 @@ def crowd(request: pytest.FixtureRequest, db: None) -> list[Wallet]:
             # What earlier tests left behind, that a table has pages and no rows, is no beginning.
             cursor.executemany("SELECT pg_clear_relation_stats('public', %s)", [[table] for table in TABLES])
         cursor.execute("DISCARD PLANS")
+    return wallets
+
+
+def buyers(number: int) -> list[Wallet]:
+    """With a token, an open reservation and a used key each."""
+    first = User.objects.count()
+    users = User.objects.bulk_create(User(username=f"buyer {first + n}") for n in range(number))
+    wallets = Wallet.objects.bulk_create(Wallet(user=user, balance=9 * CREDIT, held=CREDIT) for user in users)
+    token = get_token_model()
+    token.objects.bulk_create(
+        token(digest=hash_token(user.username), token_key=f"{user.pk}", user=user, expiry=None) for user in users
+    )
+    Reservation.objects.bulk_create(Reservation(wallet=one, credits=CREDIT, expires_at=UNTIL) for one in wallets)
+    IdempotencyKey.objects.bulk_create(IdempotencyKey(wallet=one, key="used", request={}, answer={}) for one in wallets)
     return wallets
 
 
@@ -104,6 +116,21 @@ def test_batch_reads_few_rows(crowd: list[Wallet], way: str, size: int) -> None:
     assert all(isinstance(outcome, Applied) for outcome in outcomes)
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_plan_that_was_made_for_few_rows_reads_few_of_many(db: None, way: str) -> None:
+    """A session keeps its plans; PostgreSQL may have looked at the tables when they were empty, and not since."""
+    carry_out, operation = WAYS[way]
+    few = buyers(3)
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {', '.join(TABLES)}")
+        cursor.execute("DISCARD PLANS")
+    carry_out([operation(wallet) for wallet in few])
+    batch = [operation(wallet) for wallet in buyers(MANY)[-3:]]
+    with few_rows_read():
+        outcomes = carry_out(batch).read()
+    assert all(isinstance(outcome, Applied) for outcome in outcomes)
+
+
 def test_balance_by_token_reads_few_rows(crowd: list[Wallet]) -> None:
     wallet = crowd[-1]
     assert wallet.user is not None
@@ -126,10 +153,28 @@ def test_purchase_of_a_wallet_with_many_lots_reads_few(purchase: Purchase, walle
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE ai_features_lot, ai_features_wallet, ai_features_purchase")
     before = _lots_read()
-    (recorded,) = deliveries.settle([delivery_of(WebhookEvent.of(charge_success(purchase)), facts(purchase))]).read()
-    assert recorded is not None
-    assert recorded.is_settled
+    assert is_settled(purchase)
     assert _lots_read() - before < FEW
+
+
+def is_settled(purchase: Purchase) -> bool:
+    (recorded,) = deliveries.settle([delivery_of(WebhookEvent.of(charge_success(purchase)), facts(purchase))]).read()
+    return recorded is not None and recorded.is_settled
+
+
+def test_purchase_by_a_plan_that_was_made_for_few_reads_few_of_many(purchase: Purchase) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {', '.join(TABLES)}")
+        cursor.execute("DISCARD PLANS")
+    assert is_settled(purchase)
+    others = []
+    for number, wallet in enumerate(buyers(MANY)):
+        others.append(copy(purchase))
+        others[-1].pk, others[-1].wallet, others[-1].reference = None, wallet, f"AI-CREDIT-1-{number}"
+        others[-1].status = "pending"
+    Purchase.objects.bulk_create(others)
+    with few_rows_read():
+        assert is_settled(others[-1])
 
 
 def _lots_read() -> int:
