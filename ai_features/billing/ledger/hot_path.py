@@ -146,10 +146,10 @@ def from_one(operations: Sequence[Operation]) -> Reply[Outcome]:
     return Reply(partial(_each_of_one, operations, total, answer))
 
 
-def _each_of_one(operations: Sequence[Operation], total: int, answer: Answer) -> list[Applied | Busy | None]:
+def _each_of_one(operations: Sequence[Operation], total: int, answer: Answer) -> list[Outcome | None]:
     (row,) = answer.rows()
     paid = Applied(*row)
-    outcomes: list[Applied | Busy | None] = []
+    outcomes: list[Outcome | None] = []
     to_come = total
     for entry_id, one in zip(paid.ids, operations, strict=True):
         to_come -= one.credits

@@ -261,4 +261,4 @@ def _taken_lock() -> threading.Lock:
 
 
 def nothing() -> None:
-    """For a batch of which nothing is left to be told."""
+    """To be told, as long as there is no answer."""

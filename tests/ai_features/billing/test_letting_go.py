@@ -20,7 +20,7 @@ from ai_features.billing.ledger import functions, hot_path, queue
 from ai_features.billing.ledger.accounts import Charge
 from ai_features.billing.ledger.functions import user_key_type
 from ai_features.billing.ledger.line import Call
-from ai_features.billing.ledger.operations import Applied, Busy, Operation
+from ai_features.billing.ledger.operations import Applied, Operation, Outcome
 from ai_features.billing.sealing.finality import final_entry_id
 from ai_features.doctor import installation
 from ai_features.doctor.lines import Level, Line
@@ -42,7 +42,7 @@ def rich(wallet: Wallet) -> Wallet:
     return wallet
 
 
-def carry_out(calls: list[Call[Operation, Applied | Busy]]) -> None:
+def carry_out(calls: list[Call[Operation, Outcome]]) -> None:
     queue._carry_out(hot_path.from_one, calls)()
 
 
@@ -136,7 +136,7 @@ def test_wallet_is_free_while_its_spends_wait_for_the_disk(
 def test_spend_with_a_key_keeps_its_wallet_until_the_disk_has_it(rich: Wallet, others: list[Any]) -> None:
     """Whoever repeats it would else be told of a spend that may still be lost."""
     keyed = replace(spend(rich, 1), key="k")
-    calls = [Call[Operation, Applied | Busy](one) for one in (keyed, *[other(rich, 1) for other in others])]
+    calls = [Call[Operation, Outcome](one) for one in (keyed, *[other(rich, 1) for other in others])]
     locked, _ = while_it_waits_for_the_disk(lambda: carry_out(calls), lambda: is_locked(rich))
     assert locked
     assert all(isinstance(call.outcome(), Applied) for call in calls)
@@ -193,7 +193,7 @@ def pause_between_the_transactions(db: None) -> Iterator[None]:
 def test_nobody_who_is_canceled_in_between_is_told_that_nothing_was_done(
     rich: Wallet, pause_between_the_transactions: None
 ) -> None:
-    calls = [Call[Operation, Applied | Busy](one) for one in by_wallet(rich)]
+    calls = [Call[Operation, Outcome](one) for one in by_wallet(rich)]
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(elsewhere, lambda: carry_out(calls))
         until(lambda: bool(sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")))

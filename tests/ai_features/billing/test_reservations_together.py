@@ -15,7 +15,7 @@ from ai_features.billing import AIBillingService
 from ai_features.billing.ledger import functions, hot_path, queue
 from ai_features.billing.ledger.accounts import Charge
 from ai_features.billing.ledger.line import Call
-from ai_features.billing.ledger.operations import BUSY, Applied, Busy, Operation
+from ai_features.billing.ledger.operations import BUSY, Applied, Operation, Outcome
 from ai_features.models import IdempotencyKey, LedgerEntry, Reservation, Wallet
 from tests.ai_features.billing.test_hot_path import UNUSUAL
 from tests.ai_features.billing.test_spends_together import spend
@@ -44,7 +44,7 @@ def capture(wallet: Wallet, reservation_id: int, credits_: int, *, over_http: bo
     return Operation("capture", wallet.pk, amount, [charge], reservation_id=reservation_id, over_http=over_http)
 
 
-def together(*operations: Operation, may_wait: bool = False) -> list[Applied | Busy | None]:
+def together(*operations: Operation, may_wait: bool = False) -> list[Outcome | None]:
     return hot_path.together(operations, may_wait=may_wait).read()
 
 
@@ -315,7 +315,7 @@ def test_call_with_a_key_among_plain_ones_of_several_kinds(rich: Wallet, other: 
 @pytest.mark.django_db(transaction=True)
 def test_call_that_is_refused_harms_none_of_another_kind(rich: Wallet, other: Wallet, held: int) -> None:
     asked = [reserve(rich, 1, feature="x" * 100), capture(rich, held, 3), spend(other, 1)]
-    calls = [Call[Operation, Applied | Busy](one) for one in asked]
+    calls = [Call[Operation, Outcome](one) for one in asked]
     queue._carry_out(hot_path.together, calls)()
     assert told([call.given for call in calls]) == [None, (7, 7), (19, 19)]
     assert calls[0].error is not None
@@ -323,7 +323,7 @@ def test_call_that_is_refused_harms_none_of_another_kind(rich: Wallet, other: Wa
 
 @pytest.mark.django_db(transaction=True)
 def test_reservation_too_long_for_its_column_harms_no_other(rich: Wallet, other: Wallet) -> None:
-    calls = [Call[Operation, Applied | Busy](one) for one in (reserve(rich, 1, feature="x" * 100), reserve(other, 1))]
+    calls = [Call[Operation, Outcome](one) for one in (reserve(rich, 1, feature="x" * 100), reserve(other, 1))]
     queue._carry_out(hot_path.together, calls)()
     assert told([call.given for call in calls]) == [None, (20, 19)]
     assert calls[0].error is not None

@@ -10,7 +10,7 @@ from ai_features.billing import AIBillingService
 from ai_features.billing.ledger import hot_path, queue
 from ai_features.billing.ledger.accounts import Charge
 from ai_features.billing.ledger.line import Call
-from ai_features.billing.ledger.operations import Applied, Busy, Operation
+from ai_features.billing.ledger.operations import Applied, Operation, Outcome
 from ai_features.exceptions import InsufficientCredits
 from ai_features.models import LedgerEntry, Wallet
 from tests.ai_features.billing.test_races import at_once
@@ -34,8 +34,8 @@ def spend(wallet: Wallet, credits_: int, feature: str = "chat", **about: Any) ->
     return Operation("spend", wallet.pk, amount, [Charge(amount, feature, **about)])
 
 
-def carry_out(operations: list[Operation], *, may_wait: bool = False) -> list[Call[Operation, Applied | Busy]]:
-    calls: list[Call[Operation, Applied | Busy]] = [Call(operation) for operation in operations]
+def carry_out(operations: list[Operation], *, may_wait: bool = False) -> list[Call[Operation, Outcome]]:
+    calls: list[Call[Operation, Outcome]] = [Call(operation) for operation in operations]
     queue._carry_out(hot_path.from_one if may_wait else hot_path.together, calls)()
     return calls
 
